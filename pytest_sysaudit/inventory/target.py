@@ -1,0 +1,64 @@
+"""One target of an audit: an inventory entry with everything that flows into it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_sysaudit.inventory.model import Aws, Defaults, Host, Http, Network
+
+
+class Kind(enum.StrEnum):
+    """How a target is reached."""
+
+    LOCAL = "local"
+    SSH = "ssh"
+    AWS = "aws"
+    HTTP = "http"
+    NETWORK = "network"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One target of an audit.
+
+    Attributes:
+        name: its key in the inventory; unique over all kinds.
+        kind: how it is reached.
+        groups: every group it is in, directly or through other groups, sorted.
+        vars: its own vars over those of its groups, the nearest wins.
+        inputs: parameters of checks by control id, the nearest wins.
+        entry: the inventory's entry as it was written (with the stand-in's address filled in, if
+            one was started).
+        defaults: the inventory's defaults.
+        base: the folder that relative paths of the entry start from.
+    """
+
+    name: str
+    kind: Kind
+    groups: tuple[str, ...] = ()
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    entry: Host | Aws | Http | Network
+    defaults: Defaults = Defaults()
+    base: Path = Path()
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is a Linux host, here or over ssh."""
+        return self.kind in (Kind.LOCAL, Kind.SSH)
+
+    def setting(self, name: str) -> Any:
+        """Return the entry's own value of *name*, else the default's."""
+        own = getattr(self.entry, name, None)
+        return own if own is not None else getattr(self.defaults, name)
+
+    def path(self, text: str) -> Path:
+        """Return the path that *text* of this entry means: ~ expanded, relative to the inventory."""
+        return self.base / Path(text).expanduser()
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,41 @@
+"""Decoding and shortening of what targets send us."""
+
+from __future__ import annotations
+
+import re
+
+#: What XML 1.0 and terminals cannot hold: C0 and C1 controls but tab and newline, and lone surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_ESCAPES = re.compile("\x1b\\[[0-9;:?]*[ -/]*[@-~]")
+
+
+def decode(data: bytes) -> str:
+    """Decode UTF-8; bytes that are not UTF-8 come out as ``\\xNN``, never as surrogates."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def printable(text: str) -> str:
+    """Make *text* fit for XML, JSON and a terminal: colour codes go, controls become ``\\xNN``."""
+
+    def escape(match: re.Match[str]) -> str:
+        code = ord(match.group())
+        return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"  # noqa: PLR2004 - one byte
+
+    return _UNPRINTABLE.sub(escape, _ESCAPES.sub("", text).replace("\r\n", "\n"))
+
+
+def shorten(text: str, limit: int = 2000) -> str:
+    """Cut *text* to *limit* characters and say how many were left out."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}… ({len(text) - limit} characters more)"
+
+
+def first_line(text: str, limit: int = 300) -> str:
+    """Return the first line of *text* that is not blank, shortened."""
+    return shorten(next((line.strip() for line in text.splitlines() if line.strip()), ""), limit)
+
+
+def plural(count: int, noun: str, plural_form: str | None = None) -> str:
+    """Return ``1 host`` or ``2 hosts``."""
+    return f"{count} {noun if count == 1 else plural_form or noun + 's'}"
