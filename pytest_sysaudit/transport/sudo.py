@@ -1,0 +1,60 @@
+"""Running a command through sudo so that a refusal cannot look like the command's own answer.
+
+The privileged command writes a mark to standard error before it does anything. Where the mark is
+missing, sudo did not start it, whatever the exit code says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_sysaudit.errors import Denied
+from pytest_sysaudit.text import first_line
+from pytest_sysaudit.transport.base import Command, CommandResult, show
+
+_STARTER = 'printf \'%s\\n\' "$0" >&2; exec "$@"'
+
+
+def sudo_argv(
+    user: str, command: Command, mark: str, options: Sequence[str] = ("-n",)
+) -> list[str]:
+    """Return the argv that runs *command* as *user* and writes *mark* when it starts."""
+    argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+    return ["sudo", *options, "-u", user, "--", "/bin/sh", "-c", _STARTER, mark, *argv]
+
+
+def split_mark(stderr: bytes, mark: str) -> bytes | None:
+    """Return *stderr* without the line that holds *mark*; None if it is not there."""
+    before, found, after = stderr.partition(mark.encode() + b"\n")
+    return before + after if found else None
+
+
+def refusal(user: str, command: Command, stderr: bytes) -> Denied:
+    """Return the error for a sudo that did not start *command*; *stderr* is what it said."""
+    words = first_line(stderr.decode("utf-8", "backslashreplace")) or "no message"
+    return Denied(f"sudo did not run {first_line(show(command), 120)!r} as {user}: {words}")
+
+
+def sudo_line(user: str, line: str) -> str:
+    """Return the shell line that runs the shell line *line* as *user*; `sudo_result` reads it."""
+    return shlex.join(sudo_argv(user, line, _mark_of(user)))
+
+
+def sudo_result(user: str, result: CommandResult) -> CommandResult:
+    """Return what the inner command of a `sudo_line` gave.
+
+    Raises:
+        Denied: sudo did not start it.
+    """
+    stderr = split_mark(result.stderr, _mark_of(user))
+    if stderr is None:
+        raise refusal(user, result.command, result.stderr)
+    return replace(result, stderr=stderr)
+
+
+def _mark_of(user: str) -> str:
+    """Return a mark that is the same in every run, for the line is recorded and looked up again."""
+    return f"sysaudit-sudo-{hashlib.sha256(user.encode()).hexdigest()[:16]}"
