@@ -24,7 +24,20 @@ __all__ = ["TABLES", "Facts", "open_facts", "parse_lines", "unknown_format"]
 
 #: Where each table is read: ``"module"`` (its function ``read``) or ``"module:function"``.
 TABLES: Mapping[str, str] = {
+    "accounts": "pytest_sysaudit.facts.accounts",
+    "file_stats": "pytest_sysaudit.facts.file_stats",
     "health": "pytest_sysaudit.facts.health",
+    "login_defs": "pytest_sysaudit.facts.login_defs",
+    "mounts": "pytest_sysaudit.facts.mounts",
+    "os_release": "pytest_sysaudit.facts.os_release",
+    "packages": "pytest_sysaudit.facts.packages",
+    "shadow": "pytest_sysaudit.facts.shadow",
+    "sockets": "pytest_sysaudit.facts.sockets",
+    "sshd": "pytest_sysaudit.facts.sshd",
+    "sudoers": "pytest_sysaudit.facts.sudoers",
+    "sysctl": "pytest_sysaudit.facts.sysctl",
+    "units": "pytest_sysaudit.facts.units",
+    "world_writable": "pytest_sysaudit.facts.world_writable",
 }
 
 

@@ -1,0 +1,150 @@
+"""Owner and mode of the files that checks want to know about, all in one command."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
+from pytest_sysaudit.facts.base import parse_lines
+from pytest_sysaudit.facts.reading import complete
+from pytest_sysaudit.transport.base import CommandResult
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.accounts import Accounts
+    from pytest_sysaudit.facts.base import Facts
+
+#: Paths, and patterns whose matches are asked for.
+PATHS = (
+    "/etc/ssh",
+    "/etc/ssh/sshd_config",
+    "/etc/ssh/sshd_config.d/*",
+    "/etc/ssh/ssh_host_*_key",
+    "/etc/sudoers",
+    "/etc/sudoers.d/*",
+    "/etc/passwd",
+    "/etc/passwd-",
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/group",
+    "/etc/group-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/crontab",
+    "/etc/cron.d",
+    "/etc/cron.hourly",
+    "/etc/cron.daily",
+    "/etc/cron.weekly",
+    "/etc/cron.monthly",
+    "/etc/hosts.equiv",
+    "/etc/ssh/shosts.equiv",
+)
+_FAILED = re.compile(r"stat: .*?'?(/[^':\n]*)'?: (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """One file, or what a link leads to; ``kind`` is what stat calls it: ``regular file``."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+    kind: str
+
+    def laxer_than(self, allowed: int) -> bool:
+        """Whether it has a permission bit that *allowed*, as 0o640, has not."""
+        return bool(self.mode & ~allowed)
+
+    def describe(self, accounts: Accounts) -> str:
+        """Return its mode and owners as ``0640 root:shadow``."""
+        owner, group = accounts.user_name(self.uid), accounts.group_name(self.gid)
+        return f"{self.mode:04o} {owner}:{group}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileStats:
+    """What is known about the asked paths: facts, or that a path is not there, or is denied."""
+
+    found: Mapping[str, FileFact]
+    denied: frozenset[str] = frozenset()
+    asked: tuple[str, ...] = PATHS
+
+    def __getitem__(self, path: str) -> FileFact:
+        if path in self.found:
+            return self.found[path]
+        if path in self.denied:
+            raise Denied(f"{path}: permission denied; reading it needs root")
+        if path not in self.asked:
+            raise CannotAssess(f"{path}: not among the paths that file_stats asks for")
+        raise NotApplicable(f"{path}: no such file")
+
+    def __iter__(self) -> Iterator[FileFact]:
+        return iter(self.found.values())
+
+    def matching(self, pattern: str) -> tuple[FileFact, ...]:
+        """Return the files that *pattern*, one of those asked for, fits; none is an answer too.
+
+        Raises:
+            Denied: the folder may not be listed.
+        """
+        folder = pattern.rsplit("/", 1)[0]
+        if pattern not in self.asked:
+            raise CannotAssess(f"{pattern}: not among the patterns that file_stats asks for")
+        if folder in self.denied:
+            raise Denied(f"{folder}: permission denied; listing it needs root")
+        return tuple(f for f in self.found.values() if fnmatchcase(f.path, pattern))
+
+
+def command(paths: tuple[str, ...] = PATHS) -> str:
+    """Return the shell lines that ask for *paths*: folders of patterns are looked at first."""
+    words, folders = [], []
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        words.append(f"{shlex.quote(folder)}/{name}" if "*" in name else shlex.quote(path))
+        if "*" in name and folder not in folders:
+            folders.append(folder)
+    tests = [
+        f"[ ! -e {f} ] || {{ [ -r {f} ] && [ -x {f} ]; }} || echo {f}"
+        for f in map(shlex.quote, folders)
+    ]
+    asks = f"stat -L -c '%a %u %g %n|%F' {' '.join(words)}"
+    return "\n".join([*tests, "echo @stat", asks, "echo @end"])
+
+
+def parse(result: CommandResult, asked: tuple[str, ...] = PATHS) -> FileStats:
+    """Parse the output of `command`: unreadable folders, stat lines, and stat's complaints.
+
+    Raises:
+        CannotAssess: it is cut, or stat complains about something else than a missing or
+            forbidden file.
+    """
+    lines = complete("stat", result.expect(0).out, "@end")
+    middle = lines.index("@stat")
+    facts = parse_lines("stat", "\n".join(lines[middle + 1 :]), _line)
+    denied = set(lines[:middle])
+    for path, why in _FAILED.findall(result.err):
+        if "Permission denied" in why:
+            denied.add(path)
+        elif "No such file" not in why and "Not a directory" not in why:
+            raise CannotAssess(f"stat {path}: {why}")
+    if not facts and not denied:
+        raise CannotAssess("stat: it says nothing about any file; is the tool there?")
+    return FileStats({fact.path: fact for fact in facts}, frozenset(denied), asked)
+
+
+def _line(line: str) -> FileFact:
+    mode, uid, gid, rest = line.split(" ", 3)
+    path, _, kind = rest.rpartition("|")
+    if not path.startswith("/"):
+        raise ValueError("not a path")
+    return FileFact(path, int(mode, 8), int(uid), int(gid), kind.replace("empty file", "file"))
+
+
+def read(facts: Facts) -> FileStats:
+    """Ask for `PATHS`."""
+    return parse(facts.run(command()))

@@ -1,0 +1,70 @@
+"""What is mounted where, and with which options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_sysaudit.errors import CannotAssess, NotApplicable
+from pytest_sysaudit.facts.base import parse_lines
+from pytest_sysaudit.facts.reading import cat
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.base import Facts
+
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of /proc/self/mounts."""
+
+    device: str
+    path: str
+    type: str
+    options: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Mounts:
+    """All mounts in the order of the kernel: a later one on the same path hides the earlier."""
+
+    mounts: tuple[Mount, ...]
+
+    def __iter__(self) -> Iterator[Mount]:
+        return iter(self.mounts)
+
+    def at(self, path: str) -> Mount | None:
+        """Return the mount that one sees at *path* itself; None if nothing is mounted there."""
+        return next((mount for mount in reversed(self.mounts) if mount.path == path), None)
+
+
+def parse(text: str) -> Mounts:
+    r"""Parse the text of /proc/self/mounts; ``\040`` and its like are undone.
+
+    Raises:
+        CannotAssess: a line has too few fields, or nothing is mounted at /.
+    """
+    mounts = Mounts(tuple(parse_lines("/proc/self/mounts", text, _line)))
+    if mounts.at("/") is None:
+        raise CannotAssess("/proc/self/mounts: nothing is mounted at /")
+    return mounts
+
+
+def _line(line: str) -> Mount:
+    device, path, kind, options = map(_unescape, line.split(" ")[:4])
+    return Mount(device, path, kind, frozenset(options.split(",")))
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def read(facts: Facts) -> Mounts:
+    """Read the mounts that our own process sees."""
+    try:
+        return parse(cat(facts, "/proc/self/mounts"))
+    except NotApplicable as error:
+        raise CannotAssess(f"{error}; is /proc mounted?") from error

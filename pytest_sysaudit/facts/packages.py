@@ -1,0 +1,143 @@
+"""Packages that the package manager knows, removed and half-installed ones told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_sysaudit.errors import CannotAssess
+from pytest_sysaudit.facts.base import parse_lines
+from pytest_sysaudit.facts.reading import ABSENT, complete, script
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.base import Facts
+
+_DPKG = r"${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\t${Provides}\n"
+_RPM = r"%{NAME}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t[%{PROVIDENAME}, ]\n"
+#: A manager counts only with its data base: busybox has a dpkg and an rpm that know nothing.
+_SCRIPT = f"""if [ -s /var/lib/dpkg/status ] && command -v dpkg-query >/dev/null; then
+  echo dpkg
+  dpkg-query -W -f '{_DPKG}' || exit
+elif command -v rpm >/dev/null && [ -n "$(rpm -qa 2>/dev/null | head -n 1)" ]; then
+  echo rpm
+  rpm -qa --qf '{_RPM}' || exit
+elif [ -s /lib/apk/db/installed ]; then
+  echo apk
+  cat /lib/apk/db/installed || exit
+else
+  exit {ABSENT}
+fi
+echo @end"""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One package.
+
+    Attributes:
+        name: without architecture.
+        version: as the manager writes it, with epoch and release.
+        architecture: as the manager calls it.
+        state: ``installed``, ``removed`` (its configuration is left) or ``broken`` (half way).
+        held: whether upgrades are held back.
+        provides: the virtual names that it stands for.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    state: str = "installed"
+    held: bool = False
+    provides: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """All packages, in the manager's order; ``manager`` is ``dpkg``, ``rpm`` or ``apk``."""
+
+    manager: str
+    packages: tuple[Package, ...]
+
+    def __iter__(self) -> Iterator[Package]:
+        return iter(self.packages)
+
+    def get(self, name: str) -> Package | None:
+        """Return the installed package *name* (its first architecture); None if there is none."""
+        return next((p for p in self.packages if p.name == name and p.state == "installed"), None)
+
+    def present(self, name: str) -> tuple[Package, ...]:
+        """Return the packages whose files are there and that are, or stand for, *name*."""
+        return tuple(
+            package
+            for package in self.packages
+            if package.state != "removed" and name in {package.name, *package.provides}
+        )
+
+
+def parse(text: str) -> Packages:
+    """Parse the output of the reading script: the manager, its list, the end mark.
+
+    Raises:
+        CannotAssess: the list is cut, empty, or of an unknown format.
+    """
+    manager, *lines = complete("packages", text, "@end")
+    found = _PARSERS[manager]("\n".join(lines))
+    if not found:
+        raise CannotAssess(f"packages: {manager} lists no package")
+    return Packages(manager, tuple(found))
+
+
+def _dpkg(text: str) -> list[Package]:
+    return parse_lines("dpkg-query", text, _dpkg_line)
+
+
+def _dpkg_line(line: str) -> Package | None:
+    status, name, version, architecture, provides = line.split("\t")
+    wanted, state = status[0], status[1]
+    if state == "n":  # known by name only
+        return None
+    states = {"i": "installed", "c": "removed"}
+    if state not in "icUFHWt":
+        raise ValueError(f"unknown state {status!r}")
+    return Package(
+        name,
+        version,
+        architecture,
+        "broken" if status[2:].strip() else states.get(state, "broken"),
+        wanted == "h",
+        frozenset(item.split()[0] for item in provides.split(",") if item.strip()),
+    )
+
+
+def _rpm(text: str) -> list[Package]:
+    return parse_lines("rpm", text, _rpm_line)
+
+
+def _rpm_line(line: str) -> Package:
+    name, version, architecture, provides = line.split("\t")
+    names = frozenset(item.strip() for item in provides.split(",") if item.strip())
+    return Package(name, version, architecture, provides=names)
+
+
+def _apk(text: str) -> list[Package]:
+    return [_apk_block(block) for block in text.split("\n\n") if block.strip()]
+
+
+def _apk_block(block: str) -> Package:
+    lines = (line.partition(":") for line in block.strip().split("\n"))
+    fields: Mapping[str, str] = {key: value for key, _, value in lines if key in "PVAp"}
+    names = frozenset(item.split("=")[0] for item in fields.get("p", "").split())
+    return Package(fields["P"], fields["V"], fields.get("A", ""), provides=names)
+
+
+_PARSERS: Mapping[str, Callable[[str], list[Package]]] = {"dpkg": _dpkg, "rpm": _rpm, "apk": _apk}
+
+
+def read(facts: Facts) -> Packages:
+    """List all packages.
+
+    Raises:
+        NotApplicable: this host has no data base of packages.
+    """
+    return parse(script(facts.run(_SCRIPT), "package data base (dpkg, rpm, apk)"))

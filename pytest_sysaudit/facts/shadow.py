@@ -1,0 +1,106 @@
+"""Passwords of local accounts, as far as their form goes: the hashes themselves stay unseen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_sysaudit.errors import CannotAssess, NotApplicable
+from pytest_sysaudit.facts.base import parse_lines
+from pytest_sysaudit.facts.reading import read_with
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.base import Facts
+
+#: Hashes stay on the host: it prints name, how the field begins, its length, and the field count.
+_SHAPE = r"""NF {
+  field = $2
+  shape = match(field, /^\$[^$]*[$]/) ? substr(field, 1, RLENGTH) : substr(field, 1, 1)
+  print $1 ":" shape ":" length(field) ":" NF
+}"""
+#: Name and password; some tools write short lines.
+MINIMUM_FIELDS = 2
+DES_LENGTH = 13
+#: What a hash begins with, and how crypt(5) names it.
+SCHEMES = {
+    "$gy$": "gost-yescrypt",
+    "$md5": "sunmd5",
+    "$sha1": "sha1crypt",
+    "$2a$": "bcrypt",
+    "$2b$": "bcrypt",
+    "$2x$": "bcrypt-broken",
+    "$2y$": "bcrypt",
+    "$y$": "yescrypt",
+    "$7$": "scrypt",
+    "$6$": "sha512crypt",
+    "$5$": "sha256crypt",
+    "$3$": "nt",
+    "$1$": "md5crypt",
+    "_": "bsdicrypt",
+}
+STRONG = frozenset({"yescrypt", "gost-yescrypt", "scrypt", "bcrypt", "sha512crypt", "sha256crypt"})
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """The password field of one line of /etc/shadow.
+
+    Attributes:
+        name: the account.
+        state: ``empty`` (no password is asked), ``locked`` (none fits) or ``set``.
+        scheme: how it is hashed if it is set: a name of `SCHEMES`, ``descrypt`` or ``unknown``.
+    """
+
+    name: str
+    state: str
+    scheme: str = ""
+
+
+def parse(text: str) -> tuple[Password, ...]:
+    """Parse what is read of /etc/shadow; duplicates are kept, NIS lines are left to ``accounts``.
+
+    Raises:
+        CannotAssess: a line is not one of shadow(5), or there is none.
+    """
+    found = parse_lines("/etc/shadow", text, _line)
+    if not found:
+        raise CannotAssess("/etc/shadow: no account in it")
+    return tuple(found)
+
+
+def _line(line: str) -> Password | None:
+    if line[0] in "+-#":
+        return None
+    name, beginning, length, fields = line.rsplit(":", 3)
+    if int(fields) < MINIMUM_FIELDS:
+        raise ValueError("too few fields")
+    return classify(name, beginning, int(length))
+
+
+def classify(name: str, beginning: str, length: int) -> Password:
+    """Return what a password field means, by its *beginning* and its *length*.
+
+    ``!``, ``*``, ``!!``, ``!*``, ``*LK*`` and a hash behind ``!`` are all locked: crypt(3) never
+    yields them.
+    """
+    if not length:
+        return Password(name, "empty")
+    if beginning[0] in "!*" or (beginning, length) == ("x", 1):
+        return Password(name, "locked")
+    for known, scheme in SCHEMES.items():
+        if beginning.startswith(known):
+            return Password(name, "set", scheme)
+    return Password(name, "set", "descrypt" if length == DES_LENGTH else "unknown")
+
+
+def read(facts: Facts) -> tuple[Password, ...]:
+    """Read /etc/shadow.
+
+    Raises:
+        Denied: we are not root.
+        CannotAssess: there is none: passwords are kept elsewhere, as /etc/tcb or a directory.
+    """
+    try:
+        return parse(read_with(facts, ["awk", "-F:", _SHAPE], "/etc/shadow"))
+    except NotApplicable as error:
+        raise CannotAssess("/etc/shadow: no such file; passwords are kept elsewhere") from error

@@ -1,0 +1,97 @@
+"""What systemd knows about its units: loaded ones and unit files on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_sysaudit.errors import CannotAssess
+from pytest_sysaudit.facts.base import parse_lines
+from pytest_sysaudit.facts.reading import ABSENT, complete, script
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.base import Facts
+
+_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Result"
+#: /run/systemd/system is what sd_booted(3) looks at: the tool alone may be left on any host.
+_SCRIPT = f"""[ -d /run/systemd/system ] || exit {ABSENT}
+systemctl show '*' --no-pager --property={_PROPERTIES} || exit
+echo @files
+systemctl list-unit-files --no-pager --no-legend --full || exit
+echo @end"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One unit in the words of systemd; "" for what it does not say."""
+
+    name: str
+    load_state: str
+    active_state: str
+    sub_state: str
+    file_state: str
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The loaded units, and the enablement of every unit file by its name."""
+
+    units: tuple[Unit, ...]
+    files: Mapping[str, str]
+
+    def __iter__(self) -> Iterator[Unit]:
+        return iter(self.units)
+
+    def get(self, name: str) -> Unit | None:
+        """Return the loaded unit *name* (``ssh.service``); None if systemd has not loaded it."""
+        return next((unit for unit in self.units if unit.name == name), None)
+
+    def failed(self) -> tuple[Unit, ...]:
+        """Return the units that have failed, by name; ``load_state`` tells those that are gone."""
+        bad = (unit for unit in self.units if unit.active_state == "failed")
+        return tuple(sorted(bad, key=lambda unit: unit.name))
+
+
+def parse(text: str) -> Units:
+    """Parse the output of the reading script.
+
+    Raises:
+        CannotAssess: it is cut, or no unit is loaded, which no systemd can be.
+    """
+    lines = complete("systemctl", text, "@end")
+    middle = lines.index("@files")
+    blocks = "\n".join(lines[:middle]).split("\n\n")
+    units = tuple(_unit(block) for block in blocks if block.strip())
+    if not units:
+        raise CannotAssess("systemctl show: no unit is loaded")
+    files = parse_lines("systemctl list-unit-files", "\n".join(lines[middle + 1 :]), _file)
+    return Units(units, dict(files))
+
+
+def _unit(block: str) -> Unit:
+    fields = dict(line.split("=", 1) for line in block.strip().split("\n"))
+    return Unit(
+        name=fields["Id"],
+        load_state=fields["LoadState"],
+        active_state=fields["ActiveState"],
+        sub_state=fields.get("SubState", ""),
+        file_state=fields.get("UnitFileState", ""),
+        result=fields.get("Result", ""),
+    )
+
+
+def _file(line: str) -> tuple[str, str]:
+    name, state = line.split()[:2]
+    return name, state
+
+
+def read(facts: Facts) -> Units:
+    """Ask systemd.
+
+    Raises:
+        NotApplicable: systemd does not run this host.
+        CannotAssess: systemctl could not talk to it.
+    """
+    return parse(script(facts.run(_SCRIPT), "systemd"))
