@@ -119,7 +119,7 @@ class Audit:
             yield
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except BaseException as error:  # noqa: BLE001 - pytest.fail and pytest.skip are not Exceptions
+        except BaseException as error:  # noqa: BLE001 - as pytest.skip does
             verdict, message = self._judge(error)
         finally:
             self._inside = None
@@ -149,7 +149,7 @@ class Audit:
             raise NotApplicable(f"not applicable to any of {plural(len(self.rows), 'resource')}")
 
 
-def to_plain(value: object) -> Plain:
+def to_plain(value: object) -> Plain:  # noqa: PLR0911 - one line a type
     """Return *value* as JSON data; what JSON does not know becomes its ``str``."""
     if value is None or isinstance(value, (bool, int, float)):
         return value

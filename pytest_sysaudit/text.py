@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 
-#: What XML 1.0 and terminals cannot hold: C0 and C1 controls but tab and newline, and lone surrogates.
+#: What XML 1.0 and terminals cannot hold: controls but tab and newline, and lone surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ESCAPES = re.compile("\x1b\\[[0-9;:?]*[ -/]*[@-~]")
 
 
 def decode(data: bytes) -> str:
-    """Decode UTF-8; bytes that are not UTF-8 come out as ``\\xNN``, never as surrogates."""
+    r"""Decode UTF-8; bytes that are not UTF-8 come out as ``\xNN``, never as surrogates."""
     return data.decode("utf-8", "backslashreplace")
 
 
 def printable(text: str) -> str:
-    """Make *text* fit for XML, JSON and a terminal: colour codes go, controls become ``\\xNN``."""
+    r"""Make *text* fit for XML, JSON and a terminal: colour codes go, controls become ``\xNN``."""
 
     def escape(match: re.Match[str]) -> str:
         code = ord(match.group())

@@ -1,1 +1,1 @@
-
+"""One file a concern of pytest's."""

@@ -1,0 +1,67 @@
+# `make audit` runs the main job, `make test` the tests; each sets up all that it needs.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+AUDIT_ARGS ?=
+STAMP := $(VENV)/.installed
+DEV := $(VENV)/.developing
+DEBIAN := openssh-server nginx-light iproute2 tcpdump libpcap0.8 systemd-container mmdebstrap \
+  sudo chromium chromium-driver libxml2-utils
+
+.PHONY: audit test lint typing docs bench packages clean versions
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3.11 python3.11-venv, or make PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "no venv module: apt-get install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --upgrade pip
+
+$(STAMP): pyproject.toml $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[embedded]'
+	@touch $@
+
+$(DEV): $(STAMP)
+	$(BIN)/pip install --quiet --group dev
+	@touch $@
+
+# Findings are what an audit is for, so they do not fail `make`; GATE=1 hands on pytest's exit code.
+audit: $(STAMP)
+	@$(BIN)/python -m pytest checks --audit-report=junit=audit-report/junit.xml \
+	  --audit-report=json=audit-report/results.json --audit-report=html=audit-report/report.html \
+	  $(AUDIT_ARGS); code=$$?; \
+	case $$code in \
+	  0) echo "audit: the gate holds (pytest's exit code 0)";; \
+	  1) echo "audit: the gate is broken by findings (pytest's exit code 1)";; \
+	  10) echo "audit: nothing failed, but something could not be assessed (pytest's exit code 10)";; \
+	  *) exit $$code;; \
+	esac; test -z "$(GATE)" || exit $$code
+
+packages:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  dpkg -s $(DEBIAN) >/dev/null 2>&1 || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN); }; \
+	else echo "not root: tests that need Debian packages or privileges will say so and skip"; fi
+
+test: packages $(DEV)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(DEV)
+	$(BIN)/mkdocs build --strict
+
+bench: $(DEV)
+	$(BIN)/python benchmarks/startup.py
+
+# The unit and plugin tests on every supported Python that is installed.
+versions:
+	@for v in 3.11 3.12 3.13; do \
+	  p=python$$v; command -v $$p >/dev/null && $$p -c '' 2>/dev/null || { echo "$$p: not installed, not tested"; continue; }; \
+	  $(MAKE) --no-print-directory test PYTHON=$$p VENV=.venv-$$v PYTEST_ARGS="tests/unit tests/plugin -q" || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) .venv-3.* build dist site audit-report *.egg-info .pytest_cache .mypy_cache .ruff_cache

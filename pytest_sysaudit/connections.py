@@ -1,0 +1,192 @@
+"""Every connection of a run: opened once, shared by all checks, closed at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pytest_sysaudit.errors import CannotAssess, Unreachable
+from pytest_sysaudit.inventory.target import Kind, Target
+from pytest_sysaudit.record import Plain
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.aws.session import AwsSession
+    from pytest_sysaudit.host import Host
+    from pytest_sysaudit.http.client import HttpClient
+    from pytest_sysaudit.inventory.secrets import Secrets
+    from pytest_sysaudit.network.sniffer import Sniffer
+
+T = TypeVar("T")
+#: Threads that open connections ahead: a dead host costs its timeout once, not once a host.
+DIALERS = 64
+
+
+class Connections:
+    """Opens each target once and remembers what came of it.
+
+    Args:
+        targets: every target of the inventory, by name (jump hosts and watchers are among them).
+        secrets: where passwords come from.
+        transports: further ways to hosts, as `pytest_sysaudit.transport.open_transport` takes them.
+        facts: further fact tables, by name.
+    """
+
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        secrets: Secrets,
+        *,
+        transports: Mapping[str, str | Callable[..., Any]] | None = None,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
+        self.targets = targets
+        self._secrets = secrets
+        self._transports = dict(transports or {})
+        self._facts = dict(facts or {})
+        self._lock = threading.Lock()
+        self._futures: dict[str, Future[Any]] = {}
+        self._dead: dict[str, str] = {}
+        self._told: set[str] = set()
+
+    def host(self, target: Target) -> Host:
+        """Return the host of a local or ssh target."""
+        return self._open(target, self._new_host)
+
+    def aws(self, target: Target) -> AwsSession:
+        """Return the session of an AWS account."""
+        return self._open(target, self._new_aws)
+
+    def http(self, target: Target) -> HttpClient:
+        """Return the client of an HTTP endpoint."""
+        return self._open(target, self._new_http)
+
+    def network(self, target: Target) -> Sniffer:
+        """Return the sniffer of a network."""
+        return self._open(target, self._new_sniffer)
+
+    def reason(self, name: str) -> str | None:
+        """Return why the target *name* is dead, or None if it is not known to be."""
+        return self._dead.get(name)
+
+    def first_to_hear(self, name: str) -> bool:
+        """Whether nobody was told yet that the target *name* is dead; from now on somebody was."""
+        with self._lock:
+            new = name not in self._told
+            self._told.add(name)
+        return new
+
+    def bury(self, name: str, error: CannotAssess) -> None:
+        """Remember that the target *name* is dead: nothing else is tried on it."""
+        self._dead.setdefault(name, str(error))
+
+    def dial(self, targets: list[Target]) -> None:
+        """Begin to open *targets* in the background; the first check of each waits for it."""
+        remote = [target for target in targets if target.kind is Kind.SSH]
+        slots = threading.Semaphore(DIALERS)
+        for target in remote:
+            with self._lock:
+                if target.name in self._futures:
+                    continue
+                future = self._futures[target.name] = Future()
+            threading.Thread(
+                target=_dial, args=(slots, future, self._new_host, target), daemon=True
+            ).start()
+
+    def states(self) -> dict[str, dict[str, Plain]]:
+        """Return what is known of each target that was touched, as JSON data."""
+        found: dict[str, dict[str, Plain]] = {}
+        for name, future in list(self._futures.items()):
+            reason = self._dead.get(name, "")
+            identity: Mapping[str, Plain] = {}
+            if future.done() and future.exception() is None:
+                identity = dict(getattr(_way(future.result()), "identity", None) or {})
+            elif future.done():
+                reason = reason or str(future.exception())
+            found[name] = {"identity": identity, "reachable": not reason, "reason": reason}
+        return found
+
+    def close(self) -> None:
+        """Close everything that was opened; errors at the end of a run change nothing."""
+        with self._lock:
+            futures, self._futures = dict(self._futures), {}
+        for future in futures.values():
+            if not future.done():
+                future.add_done_callback(_close_late)
+                continue
+            _close_late(future)
+
+    def _open(self, target: Target, make: Callable[[Target], T]) -> T:
+        if (reason := self._dead.get(target.name)) is not None:
+            raise CannotAssess(f"not assessed: {reason}")
+        with self._lock:
+            future = self._futures.get(target.name)
+            mine = future is None
+            if future is None:
+                future = self._futures[target.name] = Future()
+        if mine:
+            _fulfil(future, make, target)
+        try:
+            value: T = future.result()
+        except Unreachable as error:
+            self.bury(target.name, error)
+            raise
+        return value
+
+    def _new_host(self, target: Target) -> Host:
+        from pytest_sysaudit.facts import open_facts
+        from pytest_sysaudit.host import Host
+        from pytest_sysaudit.transport import open_transport
+
+        transport = open_transport(target, self._secrets, self.targets, extra=self._transports)
+        return Host(target, transport, open_facts(transport, self._facts))
+
+    def _new_aws(self, target: Target) -> AwsSession:
+        from pytest_sysaudit.aws.session import open_session
+
+        return open_session(target, self._secrets)
+
+    def _new_http(self, target: Target) -> HttpClient:
+        from pytest_sysaudit.http.client import open_client
+
+        client = open_client(target, self._secrets)
+        client.probe()
+        return client
+
+    def _new_sniffer(self, target: Target) -> Sniffer:
+        from pytest_sysaudit.network.sniffer import Sniffer
+
+        via = getattr(target.entry, "via", None)
+        host = self.host(self.targets[via]) if via else None
+        return Sniffer(target, host=host, exercise=lambda: self._exercise(target))
+
+    def _exercise(self, target: Target) -> None:
+        for name in getattr(target.entry, "exercise", ()):
+            self.http(self.targets[name]).get("/")
+
+
+def _dial(
+    slots: threading.Semaphore, future: Future[T], make: Callable[[Target], T], target: Target
+) -> None:
+    with slots:
+        _fulfil(future, make, target)
+
+
+def _fulfil(future: Future[T], make: Callable[[Target], T], target: Target) -> None:
+    try:
+        future.set_result(make(target))
+    except BaseException as error:  # noqa: BLE001 - it is raised again where the result is asked for
+        future.set_exception(error)
+
+
+def _close_late(future: Future[Any]) -> None:
+    if future.exception() is None:
+        with contextlib.suppress(Exception):
+            _way(future.result()).close()
+
+
+def _way(opened: Any) -> Any:
+    """Return what holds the connection and knows the identity: a host's transport, else itself."""
+    return opened.transport if "transport" in dir(type(opened)) else opened

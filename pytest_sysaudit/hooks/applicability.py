@@ -1,0 +1,52 @@
+"""The platform and needs markers: where a check does not apply, and what it cannot do without."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sysaudit.errors import Denied, NotApplicable
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.host import Host
+
+
+def _host_of(item: pytest.Function) -> Host | None:
+    for name in ("host", "ssh_host", "local_host"):
+        found: Any = item.funcargs.get(name)
+        if found is not None and hasattr(found, "transport"):
+            return found  # type: ignore[no-any-return]
+    return None
+
+
+def require_platform(item: pytest.Function) -> None:
+    """Raise NotApplicable if the host is not of a platform that the check's markers name."""
+    host = _host_of(item)
+    for mark in item.iter_markers("platform"):
+        system = mark.args[0] if mark.args else "linux"
+        wanted = mark.kwargs.get("distribution") or []
+        wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+        found = platform.system().lower() if host is None else str(host.system_info.type)
+        if found != system:
+            raise NotApplicable(f"for {system}; this is {found}")
+        if wanted and host is not None:
+            distribution = str(host.system_info.distribution)
+            if distribution not in wanted:
+                raise NotApplicable(f"for {' or '.join(wanted)}; this is {distribution}")
+
+
+def require_privilege(item: pytest.Function) -> None:
+    """Raise Denied if the check needs a privilege that we do not have on its target."""
+    for mark in item.iter_markers("needs"):
+        if "root" not in mark.args:
+            raise Denied(f"@pytest.mark.needs{mark.args}: only 'root' is known")
+        host = _host_of(item)
+        uid = os.geteuid() if host is None else int(host.transport.run(["id", "-u"]).expect().out)
+        if uid != 0:
+            raise Denied(
+                f"needs root, and we are uid {uid}: run as root, "
+                "or give the host a `become:` in the inventory"
+            )

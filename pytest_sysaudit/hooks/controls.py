@@ -1,0 +1,263 @@
+"""The control that each check judges, read from marker and docstring, and their choice."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_sysaudit.errors import InventoryError, Problem, SysauditError
+from pytest_sysaudit.hooks.check import Check
+from pytest_sysaudit.hooks.keys import check_key, state_of
+from pytest_sysaudit.hooks.state import State
+from pytest_sysaudit.hooks.targets import FAMILIES, targets_of
+from pytest_sysaudit.record import Control, Plain, Severity
+
+
+class ControlError(SysauditError):
+    """A control marker cannot be used."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    state = state_of(config)
+    try:
+        for item in items:
+            if _is_check(item):
+                item.stash[check_key] = check = _read(item, state)
+                _register(check.control, state)
+        _refuse_unknown_inputs(items, state)
+    except SysauditError as error:
+        state.failure = state.failure or error
+        items.clear()
+        return
+    left_out = [item for item in items if check_key in item.stash and not _chosen(item, config)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    state = state_of(session.config)
+    for item in session.items:
+        if (check := item.stash.get(check_key, None)) is not None:
+            state.expected.append(check.place())
+
+
+def _is_check(item: pytest.Item) -> bool:
+    if targets_of(item) or any(item.iter_markers("control")):
+        return True
+    names = set(getattr(item, "fixturenames", ()))
+    return bool(names & {"local_host", "audit", "target"})
+
+
+def _read(item: pytest.Item, state: State) -> Check:
+    function = getattr(item, "function", None)
+    where = check_id(item)
+    doc, source = state.texts(function or _nothing)
+    settings = _control_marker(item, where)
+    control = Control(
+        id=settings["id"] or where,
+        title=doc.title or getattr(item, "originalname", item.name),
+        severity=settings["severity"],
+        frameworks=settings["frameworks"],
+        rationale=doc.why,
+        remediation=doc.fix,
+        source=where,
+        source_sha256=source.sha256,
+    )
+    targets = targets_of(item)
+    family = next(iter(targets), None)
+    target = targets.pop(family) if family else None
+    inputs = _inputs(settings["inputs"], control.id, state, getattr(target, "inputs", {}))
+    return Check(
+        id=where,
+        control=control,
+        target=target,
+        others=targets,
+        label=target.name if target else _label(item),
+        params=_params(item, targets),
+        inputs=inputs,
+        expected=_expected(source.asserts, inputs),
+        manual=settings["manual"],
+    )
+
+
+def _nothing() -> None:
+    """Stand for the function of an item that has none."""
+
+
+def _label(item: pytest.Item) -> str:
+    """Return what an item without an inventory target is about."""
+    callspec = getattr(item, "callspec", None)
+    backend = getattr(callspec and callspec.params.get("host"), "backend", None)
+    if backend is not None:
+        return str(backend.get_pytest_id())
+    return "localhost" if "local_host" in getattr(item, "fixturenames", ()) else ""
+
+
+def check_id(item: pytest.Item) -> str:
+    """Return where a check is written: ``linux/test_accounts.py::test_x``, however it was found."""
+    path = Path(item.path)
+    bases = [*_packaged(), item.config.rootpath / "checks", item.config.rootpath]
+    base = next((base for base in bases if path.is_relative_to(base)), path.parent)
+    names = [getattr(n, "originalname", None) or n.name for n in item.listchain()]
+    below = names[names.index(next(n.name for n in item.listchain() if n.path == path)) + 1 :]
+    return "::".join([path.relative_to(base).as_posix(), *below])
+
+
+def _packaged() -> list[Path]:
+    package = sys.modules.get("pytest_sysaudit.checks")
+    return [Path(folder) for folder in getattr(package, "__path__", ())]
+
+
+def _control_marker(item: pytest.Item, where: str) -> dict[str, Any]:
+    mark = item.get_closest_marker("control")
+
+    def read(
+        id: str | None = None,  # noqa: A002 - the marker's own word
+        *,
+        severity: str = "medium",
+        frameworks: Mapping[str, list[str]] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        manual: bool = False,
+    ) -> dict[str, Any]:
+        return {
+            "id": id,
+            "severity": Severity(severity),
+            "frameworks": {name: tuple(numbers) for name, numbers in (frameworks or {}).items()},
+            "inputs": dict(inputs or {}),
+            "manual": manual,
+        }
+
+    try:
+        return read(*mark.args, **mark.kwargs) if mark else read()
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ControlError(f"{where}: @pytest.mark.control: {error}") from error
+
+
+def _inputs(
+    declared: Mapping[str, Any],
+    control: str,
+    state: State,
+    given: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    values = dict(declared)
+    for name, value in given.get(control, {}).items():
+        if name not in declared:
+            continue  # told with its place in _refuse_unknown_inputs
+        default = declared[name]
+        if not _same_type(value, default):
+            raise _input_error(
+                state,
+                (control, name),
+                f"expected {_type_name(default)}, found {_type_name(value)}",
+            )
+        values[name] = value
+    return values
+
+
+def _same_type(value: object, default: object) -> bool:
+    if default is None:
+        return True
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, (int, float))
+    if isinstance(default, (list, tuple, set, frozenset)):
+        return isinstance(value, (list, tuple))
+    return isinstance(value, type(default))
+
+
+def _type_name(value: object) -> str:
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    names |= {list: "a list", tuple: "a list", dict: "a mapping", type(None): "nothing"}
+    return names.get(type(value), type(value).__name__)
+
+
+def _input_error(state: State, place: tuple[str, ...], message: str) -> InventoryError:
+    inventory = state.inventory
+    line, column = inventory.locate(("inputs", *place))
+    text = f"inputs.{'.'.join(place)}: {message}"
+    return InventoryError([Problem(str(inventory.path), line, column, text)])
+
+
+def _refuse_unknown_inputs(items: list[pytest.Item], state: State) -> None:
+    """An input of a known control that no check declares is a mistake that would go unseen."""
+    problems: list[Problem] = []
+    seen: set[tuple[str, str]] = set()
+    for item in items:
+        check = item.stash.get(check_key, None)
+        given = (
+            getattr(check and check.target, "inputs", {}).get(check.control.id, {}) if check else {}
+        )
+        for name in given:
+            if not check or name in check.inputs or (check.control.id, name) in seen:
+                continue
+            seen.add((check.control.id, name))
+            close = difflib.get_close_matches(name, check.inputs, 1)
+            hint = f". Did you mean '{close[0]}'?" if close else ""
+            known = ", ".join(sorted(check.inputs)) or "none"
+            message = f"unknown input '{name}' (this control has: {known}){hint}"
+            problems += _input_error(state, (check.control.id, name), message).problems
+    if problems:
+        raise InventoryError(problems)
+
+
+def _params(item: pytest.Item, others: Mapping[str, Any]) -> dict[str, str]:
+    callspec = getattr(item, "callspec", None)
+    if callspec is None:
+        return {}
+    own = {
+        name: str(value)
+        for name, value in callspec.params.items()
+        if name not in FAMILIES
+        and name != "target"
+        and not (name == "aws_region" and value is None)
+    }
+    if any(" object at 0x" in value for value in own.values()):
+        own = {"id": callspec.id}
+    return own | {name: target.name for name, target in others.items()}
+
+
+def _expected(asserts: tuple[str, ...], inputs: Mapping[str, Any]) -> Plain:
+    text = "\n".join(asserts)
+    if not inputs:
+        return text or None
+    values = ", ".join(f"{name} = {value!r}" for name, value in sorted(inputs.items()))
+    return f"{text}\nwith {values}".strip()
+
+
+def _register(control: Control, state: State) -> None:
+    known = state.controls.setdefault(control.id, control)
+    if known.source != control.source:
+        raise ControlError(
+            f"duplicate control id {control.id!r}: {known.source} and {control.source}; "
+            "an id names one check, so that its findings can be told apart"
+        )
+
+
+def _chosen(item: pytest.Item, config: pytest.Config) -> bool:
+    control = item.stash[check_key].control
+    option = config.getoption
+    globs = option("audit_control")
+    if globs and not any(fnmatchcase(control.id, glob) for glob in globs):
+        return False
+    least = option("audit_severity")
+    if least and control.severity.weight < Severity(least).weight:
+        return False
+    frameworks = option("audit_framework")
+    if frameworks and not any(_in_framework(control, text) for text in frameworks):
+        return False
+    intrusive = item.get_closest_marker("intrusive") is not None
+    return not intrusive or bool(option("audit_allow_intrusive"))
+
+
+def _in_framework(control: Control, text: str) -> bool:
+    name, _, glob = text.partition(":")
+    numbers = control.frameworks.get(name)
+    return numbers is not None and any(fnmatchcase(number, glob or "*") for number in numbers)

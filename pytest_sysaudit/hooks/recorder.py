@@ -1,0 +1,235 @@
+"""Collect the results of the whole run, write the reports, hold the gate."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import platform
+import shlex
+import time
+import uuid
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sysaudit import __version__
+from pytest_sysaudit.errors import ReportError
+from pytest_sysaudit.hooks.keys import state_of
+from pytest_sysaudit.hooks.options import report_writers
+from pytest_sysaudit.record import Control, Plain, Result, Verdict, utc_text
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.hooks.state import State
+
+NOT_ASSESSED = 10
+"""Exit code: nothing failed, but something could not be assessed."""
+UNWRITTEN = pytest.ExitCode.INTERNAL_ERROR
+"""Exit code: the gate holds, but a report that was asked for could not be written."""
+LIBRARIES = ("pytest", "pytest-testinfra", "paramiko", "boto3", "requests", "psutil", "scapy")
+
+recorder_key = pytest.StashKey["Recorder"]()
+
+
+class Recorder:
+    """Lives only where reports are written: in the controller, not in pytest-xdist's workers."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.state: State = state_of(config)
+        self.results: dict[str, list[Result]] = {}
+        self.controls: dict[str, Control] = {}
+        self.expected: dict[str, dict[str, Plain]] = {}
+        self.target_states: dict[str, dict[str, Plain]] = {}
+        self.other_failures = 0
+        self.other_tests = 0
+        self.document: dict[str, Any] | None = None
+        self.written: list[tuple[str, Path]] = []
+        self.unwritten: list[str] = []
+        self.broken_rule = ""
+
+    def add_expected(self, places: list[dict[str, Plain]]) -> None:
+        """Note the checks that are to be carried out."""
+        for place in places:
+            self.expected.setdefault(_key(place), place)
+
+    def add_targets(self, states: Mapping[str, dict[str, Plain]]) -> None:
+        """Note what is known of targets; a dead one stays dead."""
+        for name, found in states.items():
+            if self.target_states.get(name, {}).get("reachable") is not False:
+                self.target_states[name] = found
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        plain = getattr(report, "sysaudit", None)
+        if plain is None:
+            ours = hasattr(report, "sysaudit_verdict")
+            self.other_failures += report.failed and not ours
+            self.other_tests += report.when == "call" and not ours
+            return
+        control = Control.from_plain(plain["control"])
+        self.controls[control.id] = control
+        found = [Result.from_plain(result) for result in plain["results"]]
+        self.results[_key(plain["place"])] = found
+        for result in found:
+            self.config.hook.pytest_sysaudit_result(result=result)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.state.failure is not None:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            return
+        self.add_expected(self.state.expected)
+        self.controls = {**self.state.controls, **self.controls}
+        if self.config.option.collectonly or not self.expected:
+            return
+        self.add_targets(self.state.target_states())
+        self._fill_gaps(session)
+        verdicts = [result.verdict for found in self.results.values() for result in found]
+        session.exitstatus = self._gate(session, verdicts)
+        self.document = self._build(session)
+        self._write()
+        if self.unwritten and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = UNWRITTEN
+
+    def _fill_gaps(self, session: pytest.Session) -> None:
+        """Give every check that was not carried out its result: it is never just missing."""
+        why = "not assessed: the run ended before this check"
+        if isinstance(session.shouldfail, str):
+            why += f" ({session.shouldfail})"
+        for key, place in self.expected.items():
+            if key not in self.results:
+                started = utc_text(time.time())
+                self.results[key] = [
+                    Result(**place, verdict=Verdict.ERROR, message=why, started=started)
+                ]
+
+    def _gate(self, session: pytest.Session, verdicts: list[Verdict]) -> int:
+        """Return the exit code: the default gate wants no fail and nothing left unassessed."""
+        ended = session.exitstatus
+        if ended not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return int(ended)
+        failed, unassessed = verdicts.count(Verdict.FAIL), verdicts.count(Verdict.ERROR)
+        if failed or self.other_failures:
+            self.broken_rule = f"fail: {failed} found, 0 allowed" if failed else ""
+            return int(pytest.ExitCode.TESTS_FAILED)
+        if unassessed:
+            self.broken_rule = f"error (not assessed): {unassessed} found, 0 allowed"
+            return NOT_ASSESSED
+        return int(pytest.ExitCode.OK)
+
+    def _build(self, session: pytest.Session) -> dict[str, Any]:
+        from pytest_sysaudit.reports.document import build
+
+        results = [result for found in self.results.values() for result in found]
+        used = {result.control for result in results}
+        return build(
+            run=self.state.redactor.plain(self._run_block(session)),
+            targets=self.state.redactor.plain(self._targets()),
+            controls=[control for id_, control in self.controls.items() if id_ in used],
+            results=results,
+            gate={"broken": bool(self.broken_rule), "rule": self.broken_rule},
+        )
+
+    def _run_block(self, session: pytest.Session) -> dict[str, Plain]:
+        inventory = self.state.inventory
+        option = self.config.getoption
+        return {
+            "id": str(uuid.uuid4()),
+            "started": utc_text(self.state.started),
+            "ended": utc_text(time.time()),
+            "operator": f"{_user()}@{platform.node()}",
+            "command_line": shlex.join(["pytest", *self.config.invocation_params.args]),
+            "versions": _versions(),
+            "inventory": str(inventory.path or ""),
+            "inventory_sha256": inventory.sha256,
+            "selection": {
+                "targets": option("audit_target"),
+                "controls": option("audit_control"),
+                "severity": option("audit_severity"),
+                "frameworks": option("audit_framework"),
+                "keyword": option("keyword"),
+                "markers": option("markexpr"),
+                "intrusive": option("audit_allow_intrusive"),
+            },
+            "exit_code": int(session.exitstatus),
+            "standins": list(self.state.notes),
+        }
+
+    def _targets(self) -> list[dict[str, Plain]]:
+        judged = {str(place["target"]) for place in self.expected.values()} - {""}
+        known = {target.name: target for target in self.state.selected}
+        untouched: dict[str, Plain] = {"identity": {}, "reachable": None, "reason": ""}
+        listed = []
+        for name in sorted(judged | known.keys()):
+            target = known.get(name) or self.state.targets.get(name)
+            kind = target.kind if target else "local" if name == "localhost" else "testinfra"
+            groups = list(target.groups) if target else []
+            found = self.target_states.get(name, untouched)
+            listed.append({"name": name, "kind": str(kind), "groups": groups, **found})
+        return listed
+
+    def _write(self) -> None:
+        from pytest_sysaudit.reports import parse_specs, write
+
+        texts = self.config.getoption("audit_report") or self.config.getini("audit_report")
+        writers = report_writers(self.config)
+        for spec in parse_specs(texts, writers):
+            path = self.config.invocation_params.dir / spec.path
+            try:
+                write(spec.format, self.document or {}, path, writers)
+            except ReportError as error:
+                self.unwritten.append(str(error))
+            else:
+                self.written.append((spec.format, path))
+        if self.unwritten:
+            self._rescue()
+
+    def _rescue(self) -> None:
+        """Keep what was found somewhere, so that no run is lost to a full disk."""
+        import tempfile
+
+        from pytest_sysaudit.reports import write
+
+        for folder in (tempfile.gettempdir(), "/dev/shm", str(Path.home())):  # noqa: S108
+            path = Path(folder) / f"sysaudit-results-{time.time_ns()}.json"
+            try:
+                write("json", self.document or {}, path)
+            except ReportError:
+                continue
+            self.unwritten.append(f"the results are kept in {path}")
+            return
+
+
+def _key(place: Mapping[str, Plain]) -> str:
+    return json.dumps([place["control"], place["check"], place["target"], place["params"]])
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _versions() -> dict[str, Plain]:
+    found: dict[str, Plain] = {
+        "pytest-sysaudit": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            found[library] = None
+    return found
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        recorder = Recorder(config)
+        config.stash[recorder_key] = recorder
+        config.pluginmanager.register(recorder, "sysaudit-recorder")

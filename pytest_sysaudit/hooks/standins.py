@@ -1,0 +1,105 @@
+"""Start a stand-in for each target that the inventory marks ``embedded``, and stop it again."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sysaudit.errors import SysauditError
+from pytest_sysaudit.hooks.check import Check
+from pytest_sysaudit.hooks.keys import check_key, state_of
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.inventory.target import Target
+
+STANDINS = {
+    "ssh": "pytest_sysaudit.embedded.sshd:EmbeddedSshd",
+    "aws": "pytest_sysaudit.embedded.moto:EmbeddedMoto",
+    "http": "pytest_sysaudit.embedded.web:EmbeddedWeb",
+}
+
+
+class Standins:
+    """The stand-ins of a run: started before its first check, stopped after its last."""
+
+    def __init__(self) -> None:
+        self._running: list[Any] = []
+        self._folder: Path | None = None
+
+    def start(self, target: Target) -> tuple[dict[str, Any], str]:
+        """Start the stand-in of *target*; return its changes of the entry, and a line on it."""
+        module, _, name = STANDINS[target.kind].partition(":")
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="sysaudit-"))
+        folder = self._folder / target.name
+        folder.mkdir(mode=0o700)
+        standin = getattr(import_module(module), name)(target, folder)
+        self._running.append(standin)
+        overrides = standin.start()
+        return overrides, standin.describe()
+
+    def stop(self) -> None:
+        """Stop all of them and remove their files."""
+        while self._running:
+            with contextlib.suppress(Exception):
+                self._running.pop().stop()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def start_for(config: pytest.Config, targets: Iterable[Target]) -> None:
+    """Start what *targets* need; a stand-in that does not start leaves its target dead."""
+    state = state_of(config)
+    wanted = {t.name: t for t in targets if t.entry.embedded and t.kind in STANDINS}
+    if not wanted:
+        return
+    standins = Standins()
+    config.add_cleanup(standins.stop)
+    for name, target in wanted.items():
+        try:
+            state.overrides[name], line = standins.start(target)
+            state.notes.append(f"{name}: {line}")
+        except (SysauditError, OSError, ImportError) as error:
+            state.dead_standins[name] = f"{name}: its stand-in did not start: {error}"
+            state.notes.append(state.dead_standins[name])
+
+
+def _needed(checks: Iterable[Check], known: dict[str, Target]) -> dict[str, Target]:
+    """Return every target that *checks* touch, those that networks watch or exercise included."""
+    found: dict[str, Target] = {}
+    queue = [target for check in checks for target in check.targets]
+    while queue:
+        target = queue.pop()
+        if target.name in found:
+            continue
+        found[target.name] = target
+        names = [getattr(target.entry, "via", None), *getattr(target.entry, "exercise", ())]
+        names.append(getattr(getattr(target.entry, "ssh", None), "proxy_jump", None))
+        queue += [known[name] for name in names if name in known]
+    return {name: found[name] for name in known if name in found}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> object:
+    """Open what the checks need. Workers of pytest-xdist are given the controller's stand-ins."""
+    config = session.config
+    if config.option.collectonly or not any(check_key in item.stash for item in session.items):
+        return (yield)
+    state = state_of(config)
+    checks = [item.stash[check_key] for item in session.items if check_key in item.stash]
+    needed = _needed(checks, dict(state.inventory.targets))
+    if not hasattr(config, "workerinput"):
+        start_for(config, needed.values())
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    for note in state.notes if reporter and not hasattr(config, "workerinput") else ():
+        reporter.write_line(f"started for {note}" if "did not start" not in note else note)
+    if not hasattr(config, "workerinput"):
+        state.connections.dial([state.live(target) for target in needed.values()])
+    return (yield)

@@ -1,0 +1,176 @@
+"""What one pytest process knows of the audit that it carries out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sysaudit.errors import InventoryError, Problem, SysauditError, Unreachable
+from pytest_sysaudit.evidence.redact import Redactor
+from pytest_sysaudit.record import Control, Plain
+from pytest_sysaudit.source import Doc, Source, read_doc, read_source
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.connections import Connections
+    from pytest_sysaudit.inventory.load import LoadedInventory
+    from pytest_sysaudit.inventory.secrets import Secrets
+    from pytest_sysaudit.inventory.target import Target
+
+
+class State:
+    """Loads the inventory when it is first asked for, and keeps what follows from it.
+
+    Attributes:
+        redactor: takes secrets out of everything that is stored or shown.
+        started: when the run began, in seconds since the epoch.
+        failure: why nothing can be audited, if so.
+        controls: the controls of the collected checks, by id.
+        expected: the place of every check that is to be carried out in this process.
+        overrides: what replaces entries of the inventory: the addresses of stand-ins.
+        dead_standins: why the stand-in of a target could not be started.
+        notes: lines to show once, above the checks.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.redactor = Redactor()
+        self.started = time.time()
+        self.failure: SysauditError | None = None
+        self.controls: dict[str, Control] = {}
+        self.expected: list[dict[str, Plain]] = []
+        self.overrides: dict[str, dict[str, Plain]] = {}
+        self.dead_standins: dict[str, str] = {}
+        self.notes: list[str] = []
+        self._texts: dict[Callable[..., Any], tuple[Doc, Source]] = {}
+        self._connections: Connections | None = None
+
+    @property
+    def path(self) -> Path:
+        """The inventory file that this run would read."""
+        given = self.config.getoption("audit_inventory") or self.config.getini("audit_inventory")
+        base = self.config.invocation_params.dir
+        if not self.config.getoption("audit_inventory"):
+            base = self.config.rootpath
+        return base / Path(given or "inventory.yaml")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody asked for an inventory: by option, by setting or by a file in place."""
+        asked = self.config.getoption("audit_inventory") or self.config.getini("audit_inventory")
+        return bool(asked) or self.path.is_file()
+
+    @cached_property
+    def inventory(self) -> LoadedInventory:
+        """The inventory; this machine alone if there is none.
+
+        Raises:
+            InventoryError: it cannot be used.
+        """
+        from pytest_sysaudit.inventory.load import LoadedInventory, load
+
+        try:
+            found = self.config.hook.pytest_sysaudit_inventory(config=self.config)
+            if found is not None:
+                return found  # type: ignore[no-any-return]
+            if self.wanted:
+                return load(self.path)
+        except SysauditError as error:
+            self.failure = self.failure or error
+            raise
+        return LoadedInventory.implicit()
+
+    @cached_property
+    def selected(self) -> tuple[Target, ...]:
+        """The targets of this run, in the order of the inventory.
+
+        Raises:
+            SysauditError: an expression of ``--audit-target`` matches nothing, or nothing is
+                there to match.
+        """
+        from pytest_sysaudit.inventory.select import select
+
+        inventory = self.inventory
+        try:
+            chosen = select(
+                self.config.getoption("audit_target"), inventory.targets, inventory.groups
+            )
+            if not chosen:
+                raise InventoryError(
+                    [Problem(str(inventory.path), 0, 0, "there is no target in it")]
+                )
+        except SysauditError as error:
+            self.failure = self.failure or error
+            raise
+        return tuple(chosen)
+
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """Every target of the inventory, stand-ins filled in."""
+        return {name: self.live(target) for name, target in self.inventory.targets.items()}
+
+    def live(self, target: Target) -> Target:
+        """Return *target* with the address of its stand-in, if one was started."""
+        override = self.overrides.get(target.name)
+        if not override:
+            return target
+        import dataclasses
+
+        data = _merged(target.entry.model_dump(), override)
+        entry = type(target.entry).model_validate(data, strict=False)
+        return dataclasses.replace(target, entry=entry)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Where passwords come from."""
+        from pytest_sysaudit.inventory.secrets import Secrets
+
+        return Secrets(self.redactor)
+
+    @property
+    def connections(self) -> Connections:
+        """Every connection of this process."""
+        if self._connections is None:
+            from pytest_sysaudit.connections import Connections
+
+            hook = self.config.hook
+            self._connections = Connections(
+                self.targets,
+                self.secrets,
+                transports=_joined(hook.pytest_sysaudit_transports()),
+                facts=_joined(hook.pytest_sysaudit_facts()),
+            )
+            for name, reason in self.dead_standins.items():
+                self._connections.bury(name, Unreachable(reason))
+        return self._connections
+
+    def texts(self, function: Callable[..., Any]) -> tuple[Doc, Source]:
+        """Return what the docstring and the source of *function* say; each is read once."""
+        function = getattr(function, "__func__", function)
+        if function not in self._texts:
+            self._texts[function] = (read_doc(function), read_source(function))
+        return self._texts[function]
+
+    def target_states(self) -> dict[str, dict[str, Plain]]:
+        """Return what is known of the targets that were touched."""
+        return self._connections.states() if self._connections else {}
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._connections is not None:
+            self._connections.close()
+
+
+def _joined(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: value for part in reversed(parts) for name, value in part.items()}
+
+
+def _merged(data: dict[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in override.items():
+        both = isinstance(value, Mapping) and isinstance(data.get(key), dict)
+        data[key] = _merged(data[key], value) if both else value
+    return data

@@ -1,0 +1,192 @@
+"""Run every check once for each target that it asks for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sysaudit.errors import SysauditError
+from pytest_sysaudit.hooks.keys import state_of
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.inventory.target import Target
+
+HOST = ("local", "ssh")
+#: What each fixture is parametrized over, the one that gives a check its target first.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "host": HOST,
+    "ssh_host": ("ssh",),
+    "aws_session": ("aws",),
+    "http_client": ("http",),
+    "sniffer": ("network",),
+}
+NO_TARGET = "no-target"
+"""The id of a check that no selected target can answer; such items are deselected."""
+OURS = frozenset({*FAMILIES, "local_host", "target", "audit", "aws_region"})
+
+
+class _Meaning:
+    """Whether ``host`` in a test means our inventory or testinfra's own hosts."""
+
+    def __init__(self, metafunc: pytest.Metafunc) -> None:
+        self.metafunc = metafunc
+
+    def is_ours(self) -> bool:
+        metafunc = self.metafunc
+        if getattr(metafunc.config.option, "hosts", None) is not None:
+            return False
+        if hasattr(metafunc.module, "testinfra_hosts"):
+            return False
+        if state_of(metafunc.config).wanted:
+            return True
+        node = metafunc.definition
+        marked = any(node.iter_markers("control")) or any(node.iter_markers("targets"))
+        return marked or bool((OURS - {"host"}) & set(metafunc.fixturenames))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    names = metafunc.fixturenames
+    families = [name for name in FAMILIES if name in names]
+    if "host" in families and not _Meaning(metafunc).is_ours():
+        families.remove("host")
+        _parametrize_testinfra(metafunc)
+    if "aws_region" in names and "aws_session" not in families:
+        families.append("aws_session")
+        names.append("aws_session")
+    if not families and "target" in names:
+        families = ["target"]
+    if not families:
+        return
+    try:
+        for family in families:
+            _parametrize(metafunc, family)
+    except SysauditError as error:
+        # pytest_collection ends the run with the whole message and exit code 4
+        raise pytest.Collector.CollectError(str(error)) from error
+
+
+def _parametrize(metafunc: pytest.Metafunc, family: str) -> None:
+    targets = _asked_for(metafunc, family)
+    arguments, values, ids = [family], [(target,) for target in targets], [t.name for t in targets]
+    if family == "aws_session" and "aws_region" in metafunc.fixturenames:
+        arguments.append("aws_region")
+        pairs = [(t, region) for t in targets for region in _regions(metafunc.config, t)]
+        values = list(pairs)  # type: ignore[arg-type]
+        ids = [f"{t.name}-{region or 'default'}" for t, region in pairs]
+    if not values:
+        values, ids = [(None,) * len(arguments)], [NO_TARGET]  # type: ignore[list-item]
+    metafunc.parametrize(arguments, values, ids=ids, indirect=True, scope="session")
+
+
+def _asked_for(metafunc: pytest.Metafunc, family: str) -> list[Target]:
+    """Return the selected targets of *family* that the check's markers let through."""
+    from pytest_sysaudit.inventory.select import matches
+
+    state = state_of(metafunc.config)
+    chosen: Sequence[Target] = state.selected
+    if family != "target":
+        chosen = [target for target in chosen if target.kind in FAMILIES[family]]
+    for mark in metafunc.definition.iter_markers("targets"):
+        expression, kind = _targets_marker(mark, metafunc.definition.nodeid)
+        chosen = [
+            target
+            for target in chosen
+            if (kind is None or target.kind == kind or (kind == "host" and target.is_host))
+            and (expression is None or matches(expression, target))
+        ]
+    return list(chosen)
+
+
+def _targets_marker(mark: pytest.Mark, nodeid: str) -> tuple[str | None, str | None]:
+    def read(expression: str | None = None, *, kind: str | None = None) -> tuple[Any, Any]:
+        return expression, kind
+
+    try:
+        return read(*mark.args, **mark.kwargs)
+    except TypeError as error:
+        raise SysauditError(f"{nodeid}: @pytest.mark.targets: {error}") from error
+
+
+def _regions(config: pytest.Config, target: Target) -> Sequence[str | None]:
+    """Return the regions of an account; None stands for the session's own."""
+    regions: tuple[str, ...] = getattr(target.entry, "regions", ())
+    if "all" not in regions:
+        return regions or (None,)
+    if config.option.collectonly:
+        return ("all",)
+    try:
+        state = state_of(config)
+        return tuple(state.connections.aws(state.live(target)).regions)
+    except SysauditError:
+        return (None,)  # the check's own set-up tells why
+
+
+def _parametrize_testinfra(metafunc: pytest.Metafunc) -> None:
+    """Do what testinfra's plugin does for its own ``host`` fixture, which ours stands in for."""
+    import testinfra
+
+    option = metafunc.config.option
+    given = getattr(option, "hosts", None)
+    hosts = given.split(",") if given else getattr(metafunc.module, "testinfra_hosts", [None])
+    names = (
+        "connection",
+        "ssh_config",
+        "ssh_identity_file",
+        "sudo",
+        "sudo_user",
+        "ansible_inventory",
+        "force_ansible",
+    )
+    if any(str(host).startswith("sysaudit://") for host in hosts):
+        _bind_backend(metafunc.config)
+    found = testinfra.get_hosts(hosts, **{name: getattr(option, name, None) for name in names})
+    found = sorted(found, key=lambda host: str(host.backend.get_pytest_id()))
+    ids = [host.backend.get_pytest_id() for host in found]
+    metafunc.parametrize("host", found, ids=ids, indirect=True, scope="module")
+
+
+def _bind_backend(config: pytest.Config) -> None:
+    from pytest_sysaudit.hooks.testinfra_hosts import bind
+
+    bind(state_of(config))
+
+
+def targets_of(item: pytest.Item) -> dict[str, Target]:
+    """Return the targets that *item* runs against, by fixture, the judged one first."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is None:
+        return {}
+    found = {}
+    for family in (*FAMILIES, "target"):
+        value = callspec.params.get(family)
+        value = getattr(value, "target", value)  # testinfra_hosts = ["sysaudit://..."]
+        if value is not None and hasattr(value, "entry"):
+            found[family] = value
+    return found
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    unanswerable = [item for item in items if _lacks_target(item)]
+    if unanswerable:
+        config.hook.pytest_deselected(items=unanswerable)
+        dropped = set(unanswerable)
+        items[:] = [item for item in items if item not in dropped]
+    first = {item: next(iter(targets_of(item).values()), None) for item in items}
+    if any(first.values()):
+        order = {t.name: n for n, t in enumerate(state_of(config).selected)}
+        far = itertools.count(len(order)).__next__()
+        items.sort(key=lambda item: order.get(t.name, far) if (t := first[item]) else -1)
+
+
+def _lacks_target(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    if callspec is None:
+        return False
+    return any(name in callspec.params and callspec.params[name] is None for name in FAMILIES) or (
+        "target" in callspec.params and callspec.params["target"] is None
+    )

@@ -1,0 +1,110 @@
+"""What an audit shows: a line a target while it runs, short reasons by target at its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sysaudit.hooks.keys import check_key, state_of
+from pytest_sysaudit.hooks.recorder import recorder_key
+from pytest_sysaudit.text import plural
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.hooks.recorder import Recorder
+
+PREFIX_WIDTH = 20
+"""Columns that the name of a target takes before its verdicts."""
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    state = state_of(config)
+    if not (config.getoption("audit_inventory") or config.getoption("audit_target")):
+        return None
+    return f"audit: {state.path}: {plural(len(state.selected), 'target')} selected"
+
+
+class Progress:
+    """One line for each target, with a letter for each of its checks, as pytest does for files."""
+
+    def __init__(self, reporter: Any) -> None:
+        self._reporter = reporter
+        self._labels: dict[str, str] = {}
+
+    def label(self, item: pytest.Item) -> None:
+        """Note the target of *item*."""
+        check = item.stash.get(check_key, None)
+        self._labels[item.nodeid] = check.label if check else ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        name = self._labels.get(nodeid)
+        if name is None:
+            return
+        shown = name or "run"
+        self._reporter.write_ensure_prefix(f"{shown:<{PREFIX_WIDTH}} ")
+        self._reporter.flush()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Follow targets instead of files, if all that runs are checks and nobody asked for more."""
+    config = session.config
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    checks = [item for item in session.items if check_key in item.stash]
+    plain = reporter is not None and config.get_verbosity() == 0
+    if not plain or not checks or len(checks) != len(session.items) or config.option.collectonly:
+        return
+    progress = Progress(reporter)
+    for item in checks:
+        progress.label(item)
+    reporter.showfspath = False
+    config.pluginmanager.register(progress, "sysaudit-progress")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave out pytest's own list of failures where ours says the same, shorter."""
+    config = session.config
+    recorder = config.stash.get(recorder_key, None)
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if recorder is None or recorder.document is None or reporter is None:
+        return
+    if recorder.other_failures or config.option.tbstyle != "auto":
+        return
+    config.option.tbstyle = "no"
+    if config.option.reportchars == "fE":
+        reporter.reportchars = ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    recorder = config.stash.get(recorder_key, None)
+    if recorder is None:
+        return
+    if recorder.state.failure is not None:
+        terminalreporter.write_line(f"ERROR: {recorder.state.failure}", red=True, bold=True)
+        return
+    if recorder.document is None:
+        return
+    from pytest_sysaudit.reports.summary import lines
+
+    reporter: Any = terminalreporter
+    reporter.section("audit")
+    width = reporter._tw.fullwidth  # noqa: SLF001 - there is no public name for it
+    for text, style in lines(recorder.document, width, verbose=config.get_verbosity() > 0):
+        reporter.write_line(text, **dict.fromkeys(style.split(), True))
+    _write_end(reporter, recorder)
+
+
+def _write_end(reporter: Any, recorder: Recorder) -> None:
+    base = recorder.config.invocation_params.dir
+    for name, path in recorder.written:
+        shown = path.relative_to(base) if path.is_relative_to(base) else path
+        reporter.write_line(f"{name} report: {shown}")
+    for line in recorder.unwritten:
+        reporter.write_line(f"report not written: {line}", red=True, bold=True)
+    if recorder.broken_rule:
+        reporter.write_line(f"gate broken: {recorder.broken_rule}", red=True, bold=True)
