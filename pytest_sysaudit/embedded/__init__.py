@@ -1,1 +1,1 @@
-
+"""Stand-ins on loopback for targets that the inventory marks as embedded."""
