@@ -1,0 +1,161 @@
+"""The JUnit report, as Jenkins, GitLab and others read it; valid against ``junit-10.xsd``.
+
+A suite is a target; results about no target are in the suite ``run``. A test case's classname is
+the check's file as a dotted path (``linux.test_accounts``), the same on every target; its name is
+the check's function with target, parameters and resource in brackets (``test_x[web1, /etc/motd]``),
+because GitLab and Jenkins take cases of equal classname and name for one test.
+
+The schema allows no properties in a test case (pytest's own ``record_property`` breaks it), so the
+control's id, severity and frameworks are in its ``system-out``.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+
+from pytest_sysaudit.record import Plain, Verdict
+from pytest_sysaudit.reports.plain import as_text, clean_text, compact
+from pytest_sysaudit.text import first_line, shorten
+
+#: What each verdict is in JUnit; a pass is a test case with nothing in it.
+_ELEMENTS: Mapping[str, str] = {
+    Verdict.FAIL.value: "failure",
+    Verdict.ERROR.value: "error",
+    Verdict.NOT_APPLICABLE.value: "skipped",
+    Verdict.MANUAL.value: "skipped",
+    Verdict.WAIVED.value: "skipped",
+}
+_LONGEST_TEXT = 20_000
+_LONGEST_LINE = 1000
+Row = Mapping[str, Plain]
+
+
+def write(document: Mapping[str, Plain], path: Path) -> None:
+    """Write *document* to *path*."""
+    path.write_bytes(render(document))
+
+
+def render(document: Mapping[str, Plain]) -> bytes:
+    """Return *document* as JUnit XML."""
+    rows = sorted(document["results"], key=lambda row: str(row["target"]))
+    by_target = {name: list(group) for name, group in groupby(rows, lambda row: str(row["target"]))}
+    controls = {control["id"]: control for control in document["controls"]}
+    systems = {str(target["name"]): target for target in document["targets"]}
+    root = ET.Element("testsuites", {"name": "pytest-sysaudit", **_totals(rows)})
+    for number, name in enumerate(sorted({*by_target, *systems})):
+        suite = _suite(document["run"], systems.get(name, {}), name, by_target.get(name, []))
+        suite.set("id", str(number))
+        suite.extend(
+            _case(row, controls.get(row["control"], {})) for row in by_target.get(name, [])
+        )
+        root.append(suite)
+    ET.indent(root, " ")
+    text = ET.tostring(root, "unicode")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()
+
+
+def _suite(run: Row, target: Row, name: str, rows: list[Row]) -> ET.Element:
+    identity = target.get("identity") or {}
+    address = identity.get("address") or identity.get("url") or identity.get("account_id") or name
+    started = min((row["started"] for row in rows if row["started"]), default=run.get("started"))
+    suite = ET.Element(
+        "testsuite",
+        {
+            "name": _fit(name) or "run",
+            **_totals(rows),
+            "skipped": str(sum(_ELEMENTS.get(row["verdict"]) == "skipped" for row in rows)),
+            "timestamp": str(started or "").partition(".")[0].removesuffix("Z"),
+            "hostname": _fit(address) or "run",
+        },
+    )
+    properties = ET.SubElement(suite, "properties")
+    for key, value in _properties(run, target):
+        ET.SubElement(properties, "property", {"name": _fit(key), "value": _fit(value)})
+    return suite
+
+
+def _properties(run: Row, target: Row) -> Iterator[tuple[str, Plain]]:
+    yield from (("run", run.get("id", "")), ("operator", run.get("operator", "")))
+    for key, value in target.items():
+        if key == "identity":
+            yield from (value or {}).items()
+        elif key == "groups":
+            yield key, ", ".join(value)
+        elif key != "name":
+            yield key, value
+
+
+def _totals(rows: Iterable[Row]) -> dict[str, str]:
+    rows = list(rows)
+    kinds = Counter(_ELEMENTS.get(row["verdict"]) for row in rows)
+    return {
+        "tests": str(len(rows)),
+        "failures": str(kinds["failure"]),
+        "errors": str(kinds["error"]),
+        "time": _seconds(sum(row["duration"] for row in rows)),
+    }
+
+
+def _case(row: Row, control: Row) -> ET.Element:
+    place, _, function = str(row["check"]).partition("::")
+    *classes, function = (function or row["control"]).split("::")
+    params = [f"{name}={value}" for name, value in sorted(row["params"].items())]
+    where = ", ".join(filter(None, [row["target"], *params, row["resource"]]))
+    case = ET.Element(
+        "testcase",
+        {
+            "classname": _fit(".".join([place.removesuffix(".py").replace("/", "."), *classes])),
+            "name": _fit(f"{function}[{where}]" if where else function),
+            "time": _seconds(row["duration"]),
+        },
+    )
+    element = _ELEMENTS.get(row["verdict"])
+    if element:
+        message = f"{row['control']} ({control.get('severity', 'medium')}): {_reason(row)}"
+        attributes = {"type": row["verdict"], "message": _fit(message)}
+        ET.SubElement(case, element, attributes).text = _fit(_explain(row, control), _LONGEST_TEXT)
+    ET.SubElement(case, "system-out").text = _fit(_facts(row, control), _LONGEST_TEXT)
+    return case
+
+
+def _reason(row: Row) -> str:
+    reason = first_line(row["message"]) or str(row["verdict"]).replace("_", " ")
+    waiver = row["waiver"]
+    if row["verdict"] != Verdict.WAIVED.value or not waiver:
+        return reason
+    why = waiver.get("justification") or waiver.get("reason") or "no reason given"
+    until = f" until {waiver['expires']}" if waiver.get("expires") else ""
+    return f"waived{until}: {first_line(str(why))}; {reason}"
+
+
+def _explain(row: Row, control: Row) -> str:
+    parts = [str(row["message"])]
+    parts += [f"Expected:\n{as_text(row['expected'])}"] if row["expected"] is not None else []
+    parts += [f"Observed:\n{as_text(row['observed'])}"] if row["observed"] is not None else []
+    parts += [f"Why: {control['rationale']}"] if control.get("rationale") else []
+    parts += [f"Fix: {control['remediation']}"] if control.get("remediation") else []
+    return "\n\n".join(filter(None, parts))
+
+
+def _facts(row: Row, control: Row) -> str:
+    lines = [f"control: {row['control']}", f"title: {control.get('title', '')}"]
+    lines += [f"severity: {control.get('severity', 'medium')}", f"verdict: {row['verdict']}"]
+    lines += [f"{name}: {', '.join(n)}" for name, n in control.get("frameworks", {}).items()]
+    for name in ("resource", "observed", "evidence", "waiver", "attestation", "drift"):
+        if row[name]:
+            value = row[name]
+            lines.append(f"{name}: {value if isinstance(value, str) else compact(value)}")
+    return "\n".join(lines)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{max(seconds, 0):.3f}"
+
+
+def _fit(value: Plain, limit: int = _LONGEST_LINE) -> str:
+    text = "yes" if value is True else "no" if value is False else as_text(value)
+    return shorten(clean_text(text), limit)
