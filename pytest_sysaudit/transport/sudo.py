@@ -13,9 +13,13 @@ from dataclasses import replace
 
 from pytest_sysaudit.errors import Denied
 from pytest_sysaudit.text import first_line
-from pytest_sysaudit.transport.base import Command, CommandResult, show
+from pytest_sysaudit.transport.base import ENVIRONMENT, Command, CommandResult, show
 
-_STARTER = 'printf \'%s\\n\' "$0" >&2; exec "$@"'
+#: sudo may reset the environment.
+_SETTINGS = " ".join(f"{name}={shlex.quote(value)}" for name, value in ENVIRONMENT.items())
+_STARTER = f"""printf '%s\\n' "$0" >&2
+export {_SETTINGS}
+exec "$@\""""
 
 
 def sudo_argv(
@@ -36,6 +40,55 @@ def refusal(user: str, command: Command, stderr: bytes) -> Denied:
     """Return the error for a sudo that did not start *command*; *stderr* is what it said."""
     words = first_line(stderr.decode("utf-8", "backslashreplace")) or "no message"
     return Denied(f"sudo did not run {first_line(show(command), 120)!r} as {user}: {words}")
+
+
+class PasswordTalk:
+    """Types a password into ``sudo -S``: once, and only when it is asked for.
+
+    What the command itself is to read is sent when sudo has started it, so neither can be taken
+    for the other.
+
+    Args:
+        password: the password.
+        stdin: what the command reads.
+        prompt: the text that sudo was told to ask with.
+        mark: what the command writes to standard error when it starts.
+    """
+
+    def __init__(self, password: str, stdin: bytes, *, prompt: str, mark: str) -> None:
+        self.prompt = prompt
+        self.mark = mark
+        self.over = False
+        self._password = password
+        self._stdin = stdin
+        self._typed = False
+
+    def answer(self, stderr: bytes) -> bytes:
+        """Return the password at the first prompt, and the command's input when it has started.
+
+        Raises:
+            Denied: sudo asks again, so it refused the password.
+        """
+        if self.over:
+            return b""
+        if self.clean(stderr) is not None:
+            self.over = True
+            return self._stdin
+        asked = stderr.count(self.prompt.encode())
+        if asked > 1:
+            raise Denied("the sudo password is refused")
+        if asked and not self._typed:
+            self._typed = True
+            return self._password.encode() + b"\n"
+        return b""
+
+    def clean(self, stderr: bytes) -> bytes | None:
+        """Return what the command wrote to *stderr*; None if it has not started."""
+        return split_mark(self.words(stderr), self.mark)
+
+    def words(self, stderr: bytes) -> bytes:
+        """Return *stderr* without our prompt."""
+        return stderr.replace(self.prompt.encode(), b"")
 
 
 def sudo_line(user: str, line: str) -> str:
