@@ -34,6 +34,11 @@ class User:
     shell: str
 
     @property
+    def is_shadowed(self) -> bool:
+        """Whether the password, if there is one, stands in /etc/shadow."""
+        return self.password == "x" or self.password.startswith(("*", "!"))  # noqa: S105 - a mark
+
+    @property
     def can_log_in(self) -> bool:
         """Whether the shell is one to work in; an empty field means /bin/sh."""
         return self.shell.rsplit("/", 1)[-1] not in NO_LOGIN

@@ -86,6 +86,13 @@ class FileStats:
     def __iter__(self) -> Iterator[FileFact]:
         return iter(self.found.values())
 
+    def exists(self, path: str) -> bool:
+        """Whether *path*, one of those asked for, is there; Denied where that is not told."""
+        try:
+            return bool(self[path])
+        except NotApplicable:
+            return False
+
     def matching(self, pattern: str) -> tuple[FileFact, ...]:
         """Return the files that *pattern*, one of those asked for, fits; none is an answer too.
 

@@ -48,6 +48,18 @@ class Units:
         """Return the loaded unit *name* (``ssh.service``); None if systemd has not loaded it."""
         return next((unit for unit in self.units if unit.name == name), None)
 
+    def is_on(self, name: str) -> bool:
+        """Whether the unit *name* runs, or will at the next start.
+
+        An init script that a removed package left behind counts as enabled for systemctl; here a
+        unit must have been loaded, or have a file of its own.
+        """
+        unit = self.get(name)
+        if unit is not None and unit.load_state != "loaded":
+            return False
+        running = unit is not None and unit.active_state not in ("inactive", "failed")
+        return running or self.files.get(name, "") in ("enabled", "enabled-runtime")
+
     def failed(self) -> tuple[Unit, ...]:
         """Return the units that have failed, by name; ``load_state`` tells those that are gone."""
         bad = (unit for unit in self.units if unit.active_state == "failed")

@@ -1,0 +1,46 @@
+"""What sudo allows."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.platform("linux")
+
+
+@pytest.mark.control(
+    "sudo.nopasswd",
+    severity="high",
+    frameworks={"nist-800-53": ["CM-6(a)", "IA-11"]},
+    inputs={"allowed": ["root"]},
+)
+def test_sudo_asks_for_a_password(host, audit):
+    """Nobody becomes another user through sudo without a password, but those listed.
+
+    Why: without one, whoever takes over a session of that user is root at once.
+
+    Fix: remove NOPASSWD and !authenticate from the sudoers files. Name accounts of automation in
+    the input `allowed`, groups as %group.
+    """
+    users = audit.observe("without a password", host.facts.sudoers.without_password())
+    extra = [user for user in users if user not in audit.inputs.allowed]
+    assert not extra, f"sudo asks no password from {', '.join(extra)}"
+
+
+@pytest.mark.control(
+    "sudo.mode",
+    severity="high",
+)
+def test_sudoers_files_are_private(host, audit):
+    """Only root can change what sudo allows.
+
+    Why: who may write a sudoers file makes himself root. sudo ignores a file that is too open, so
+    a rule that one relies on may not be in force either.
+
+    Fix: `chown root:root` and `chmod 0440` the files.
+    """
+    stats = host.facts.file_stats
+    for file in (stats["/etc/sudoers"], *stats.matching("/etc/sudoers.d/*")):
+        with audit.resource(file.path):
+            found = audit.observe("mode", file.describe(host.facts.accounts))
+            ok = file.uid == 0 and not file.laxer_than(0o440)
+            assert ok, f"{found}; expected: 0440 root or stricter"
