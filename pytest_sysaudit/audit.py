@@ -71,7 +71,7 @@ class Audit:
     """What a check tells the report besides its assertions.
 
     Attributes:
-        inputs: the parameters that the check's control marker declares, with the inventory's values.
+        inputs: the parameters that the control marker declares, with the inventory's values.
         observations: what `observe` was told, by name.
         rows: one for each `resource` block that ended.
     """

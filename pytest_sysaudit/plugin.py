@@ -1,4 +1,7 @@
-"""Entry point: names the modules that make up the plugin."""
+"""Entry point: names the modules that make up the plugin.
+
+Only what every pytest run needs is loaded here; `hooks.late` loads the rest when there is a check.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,7 @@ import pytest
 
 pytest_plugins = (
     "pytest_sysaudit.hooks.options",
-    "pytest_sysaudit.hooks.targets",
-    "pytest_sysaudit.hooks.controls",
-    "pytest_sysaudit.hooks.verdicts",
-    "pytest_sysaudit.hooks.recorder",
-    "pytest_sysaudit.hooks.standins",
-    "pytest_sysaudit.hooks.terminal",
-    "pytest_sysaudit.hooks.xdist",
+    "pytest_sysaudit.hooks.early",
     "pytest_sysaudit.fixtures.audit",
     "pytest_sysaudit.fixtures.aws",
     "pytest_sysaudit.fixtures.hosts",

@@ -13,9 +13,10 @@ import pytest
 
 from pytest_sysaudit.errors import InventoryError, Problem, SysauditError
 from pytest_sysaudit.hooks.check import Check
+from pytest_sysaudit.hooks.early import FAMILIES
 from pytest_sysaudit.hooks.keys import check_key, state_of
 from pytest_sysaudit.hooks.state import State
-from pytest_sysaudit.hooks.targets import FAMILIES, targets_of
+from pytest_sysaudit.hooks.targets import targets_of
 from pytest_sysaudit.record import Control, Plain, Severity
 
 
@@ -23,7 +24,11 @@ class ControlError(SysauditError):
     """A control marker cannot be used."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def read_checks(config: pytest.Config, items: list[pytest.Item]) -> bool:
+    """Find the checks among *items*, drop those that were not chosen; return if there are any.
+
+    What is wrong with a control is kept as the state's failure, and nothing is run.
+    """
     state = state_of(config)
     try:
         for item in items:
@@ -34,18 +39,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     except SysauditError as error:
         state.failure = state.failure or error
         items.clear()
-        return
+        return True
     left_out = [item for item in items if check_key in item.stash and not _chosen(item, config)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    state = state_of(session.config)
-    for item in session.items:
-        if (check := item.stash.get(check_key, None)) is not None:
-            state.expected.append(check.place())
+    return any(check_key in item.stash for item in items)
 
 
 def _is_check(item: pytest.Item) -> bool:

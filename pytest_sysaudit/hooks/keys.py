@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from pytest_sysaudit.audit import Audit
-from pytest_sysaudit.hooks.check import Check
-from pytest_sysaudit.hooks.state import State
+if TYPE_CHECKING:
+    from pytest_sysaudit.audit import Audit
+    from pytest_sysaudit.hooks.check import Check
+    from pytest_sysaudit.hooks.state import State
 
-state_key = pytest.StashKey[State]()
-"""In the config: what this process knows of the run."""
+state_key: pytest.StashKey[State] = pytest.StashKey()
+"""In the config: what this process knows of the run, from the first check on."""
 
-check_key = pytest.StashKey[Check]()
+check_key: pytest.StashKey[Check] = pytest.StashKey()
 """In an item: the check that it carries out."""
 
-audit_key = pytest.StashKey[Audit]()
+audit_key: pytest.StashKey[Audit] = pytest.StashKey()
 """In an item: what its check told the report."""
 
 
 def state_of(config: pytest.Config) -> State:
     """Return the state of the run."""
+    if state_key not in config.stash:
+        from pytest_sysaudit.hooks.state import State
+
+        config.stash[state_key] = State(config)
     return config.stash[state_key]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sysaudit.errors import SysauditError
-from pytest_sysaudit.hooks.keys import state_key, state_of
-from pytest_sysaudit.hooks.state import State
-from pytest_sysaudit.record import Severity
+from pytest_sysaudit.hooks.keys import state_of
+from pytest_sysaudit.hooks.late import engage
 
 if TYPE_CHECKING:
     from pytest_sysaudit.reports import Writer
@@ -23,7 +20,7 @@ _OPTIONS: tuple[tuple[str, dict[str, object]], ...] = (
             "metavar": "EXPR",
             "action": "append",
             "default": [],
-            "help": "targets: a name, group, glob or kind:aws; 'web:!web3', 'web:&prod'; repeatable",
+            "help": "targets: a name, group, glob or kind:aws; 'web:!db', 'web:&prod'; repeatable",
         },
     ),
     (
@@ -39,7 +36,7 @@ _OPTIONS: tuple[tuple[str, dict[str, object]], ...] = (
         "--audit-severity",
         {
             "metavar": "LEVEL",
-            "choices": [str(s) for s in Severity],
+            "choices": ("info", "low", "medium", "high", "critical"),
             "help": "only controls of this severity and above",
         },
     ),
@@ -67,8 +64,7 @@ _OPTIONS: tuple[tuple[str, dict[str, object]], ...] = (
     ),
 )
 _MARKERS = (
-    "control(id, severity='medium', frameworks={}, inputs={}, manual=False): "
-    "the requirement that this check judges",
+    "control(id, severity='medium', frameworks={}, inputs={}, manual=False): what it judges",
     "targets(expression='all', kind=None): the targets that this check runs on",
     "platform(system='linux', distribution=None): not applicable on other platforms",
     "needs(privilege): 'root': not assessed without it",
@@ -87,15 +83,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
-    config.stash[state_key] = state = State(config)
+    if getattr(config.option, "dist", "no") != "no" or hasattr(config, "workerinput"):
+        engage(config)  # the controller of pytest-xdist collects nothing that could tell
     specs = config.getoption("audit_report") + config.getini("audit_report")
-    if hasattr(config, "workerinput"):
-        return  # the controller has looked at the options already
+    chosen = config.getoption("audit_inventory") or config.getoption("audit_target")
+    if (specs or chosen) and not hasattr(config, "workerinput"):
+        _look_at_options(config, specs, chosen=bool(chosen))
+
+
+def _look_at_options(config: pytest.Config, specs: list[str], *, chosen: bool) -> None:
+    """Tell what is wrong with the options before anything is collected."""
+    from pytest_sysaudit.errors import SysauditError
+
     try:
-        if specs:
-            _check_reports(config, specs)
-        if config.getoption("audit_inventory") or config.getoption("audit_target"):
-            _ = state.selected
+        _check_reports(config, specs)
+        if chosen:
+            _ = state_of(config).selected
     except SysauditError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -114,43 +117,3 @@ def report_writers(config: pytest.Config) -> dict[str, str | Writer]:
     for more in config.hook.pytest_sysaudit_reports():
         found.update(more)
     return found
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection(session: pytest.Session) -> object:
-    result = yield
-    failure = state_of(session.config).failure
-    if failure is not None and not hasattr(session.config, "workerinput"):
-        raise pytest.UsageError(str(failure))
-    return result
-
-
-class RedactingHandler(logging.Handler):
-    """Takes secrets out of our own log records before any other handler sees them.
-
-    It sits at the top of our logger tree: the handlers there are called before those of the root
-    logger, where pytest captures.
-    """
-
-    def __init__(self, state: State) -> None:
-        super().__init__()
-        self._redact = state.redactor.text
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Rewrite *record* in place."""
-        record.msg, record.args = self._redact(record.getMessage()), ()
-        if record.exc_info and record.exc_info[1]:
-            record.exc_text = self._redact(logging.Formatter().formatException(record.exc_info))
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    handler = RedactingHandler(state_of(session.config))
-    logger = logging.getLogger("pytest_sysaudit")
-    logger.addHandler(handler)
-    session.config.add_cleanup(lambda: logger.removeHandler(handler))
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if state_key in config.stash:
-        state_of(config).close()

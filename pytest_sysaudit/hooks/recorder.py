@@ -17,7 +17,7 @@ import pytest
 
 from pytest_sysaudit import __version__
 from pytest_sysaudit.errors import ReportError
-from pytest_sysaudit.hooks.keys import state_of
+from pytest_sysaudit.hooks.keys import check_key, state_of
 from pytest_sysaudit.hooks.options import report_writers
 from pytest_sysaudit.record import Control, Plain, Result, Verdict, utc_text
 
@@ -227,9 +227,15 @@ def _versions() -> dict[str, Plain]:
     return found
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
+    state = state_of(session.config)
+    for item in session.items:
+        if (check := item.stash.get(check_key, None)) is not None:
+            state.expected.append(check.place())
+
+
+def record(config: pytest.Config) -> None:
+    """Begin to record, where reports are written: not in the workers of pytest-xdist."""
     if not hasattr(config, "workerinput"):
-        recorder = Recorder(config)
-        config.stash[recorder_key] = recorder
+        config.stash[recorder_key] = recorder = Recorder(config)
         config.pluginmanager.register(recorder, "sysaudit-recorder")

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sysaudit.errors import SysauditError
+from pytest_sysaudit.hooks.early import FAMILIES, OURS
 from pytest_sysaudit.hooks.keys import state_of
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
 
-HOST = ("local", "ssh")
-#: What each fixture is parametrized over, the one that gives a check its target first.
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "host": HOST,
+#: What each fixture is parametrized over.
+KINDS: dict[str, tuple[str, ...]] = {
+    "host": ("local", "ssh"),
     "ssh_host": ("ssh",),
     "aws_session": ("aws",),
     "http_client": ("http",),
@@ -25,7 +25,6 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 NO_TARGET = "no-target"
 """The id of a check that no selected target can answer; such items are deselected."""
-OURS = frozenset({*FAMILIES, "local_host", "target", "audit", "aws_region"})
 
 
 class _Meaning:
@@ -47,8 +46,12 @@ class _Meaning:
         return marked or bool((OURS - {"host"}) & set(metafunc.fixturenames))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Parametrize the fixtures of ours that a test function asks for.
+
+    Raises:
+        pytest.Collector.CollectError: the inventory cannot be used.
+    """
     names = metafunc.fixturenames
     families = [name for name in FAMILIES if name in names]
     if "host" in families and not _Meaning(metafunc).is_ours():
@@ -89,7 +92,7 @@ def _asked_for(metafunc: pytest.Metafunc, family: str) -> list[Target]:
     state = state_of(metafunc.config)
     chosen: Sequence[Target] = state.selected
     if family != "target":
-        chosen = [target for target in chosen if target.kind in FAMILIES[family]]
+        chosen = [target for target in chosen if target.kind in KINDS[family]]
     for mark in metafunc.definition.iter_markers("targets"):
         expression, kind = _targets_marker(mark, metafunc.definition.nodeid)
         chosen = [
@@ -169,8 +172,8 @@ def targets_of(item: pytest.Item) -> dict[str, Target]:
     return found
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def sort_by_target(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the checks of one target together; leave out those that no target can answer."""
     unanswerable = [item for item in items if _lacks_target(item)]
     if unanswerable:
         config.hook.pytest_deselected(items=unanswerable)

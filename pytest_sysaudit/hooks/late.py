@@ -1,0 +1,27 @@
+"""Load the rest of the plugin when a run turns out to be an audit."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+MODULES = ("logs", "verdicts", "recorder", "standins", "terminal")
+
+
+def engage(config: pytest.Config) -> None:
+    """Register the hooks of an audit; does nothing the second time."""
+    names = [*MODULES, "xdist"] if config.pluginmanager.hasplugin("xdist") else MODULES
+    for name in names:
+        full = f"pytest_sysaudit.hooks.{name}"
+        if not config.pluginmanager.hasplugin(full):
+            config.pluginmanager.register(import_module(full), full)
+    if not config.pluginmanager.hasplugin("sysaudit-recorder"):
+        from pytest_sysaudit.hooks.recorder import record
+
+        record(config)
+
+
+def is_engaged(config: pytest.Config) -> bool:
+    """Whether this run is an audit."""
+    return config.pluginmanager.hasplugin(f"pytest_sysaudit.hooks.{MODULES[0]}")
