@@ -1,0 +1,175 @@
+"""One API call: what names it, what watches it, and the memory of those that were made."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pytest_sysaudit.audit import to_plain
+from pytest_sysaudit.errors import CannotAssess, RefusedByPolicy
+from pytest_sysaudit.record import Plain, utc_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One operation of one service in one region of one account."""
+
+    target: str
+    service: str
+    operation: str
+    region: str
+    endpoint: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.target}: {self.service}:{self.operation} in {self.region}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A call that was made and what came of it; a page of several is one exchange.
+
+    ``started`` is seconds since the epoch, ``duration`` is in seconds, retries included. ``error``
+    is AWS's error code or the exception's name, "" if there was an answer. Nothing is redacted.
+    """
+
+    call: Call
+    params: Mapping[str, Any]
+    started: float
+    duration: float
+    error: str
+    answer: Mapping[str, Any] | None
+
+    def to_plain(self) -> dict[str, Plain]:
+        """Return JSON data."""
+        return {
+            "call": f"{self.call.service}:{self.call.operation}",
+            "region": self.call.region,
+            "params": to_plain(self.params),
+            "started": utc_text(self.started),
+            "duration": self.duration,
+            "error": self.error,
+            "answer": to_plain(self.answer),
+        }
+
+
+class Watcher(Protocol):
+    """What is asked before, and told after, every call of a session's clients."""
+
+    def before(self, call: Call) -> None:
+        """Raise something if the call should not be made."""
+
+    def after(self, call: Call, error: Exception) -> None:
+        """Learn from a call that failed; *error* goes on to the caller."""
+
+    def record(self, exchange: Exchange) -> None:
+        """Store what was exchanged."""
+
+
+def watched(watcher: Watcher, target: str) -> type:
+    """Return a base class for boto3's clients that tells *watcher* of every call."""
+
+    class WatchedClient:
+        """Errors of its calls carry ``audit_call``, so that the place is known far from here."""
+
+        def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> Any:
+            this: Any = self
+            parent: Any = super()
+            call = Call(
+                target=target,
+                service=this.meta.service_model.service_name,
+                operation=operation_name,
+                region=this.meta.region_name,
+                endpoint=this.meta.endpoint_url,
+            )
+            watcher.before(call)
+            started = time.time()
+            answer, failure = None, None
+            try:
+                answer = parent._make_api_call(operation_name, api_params)  # noqa: SLF001 - overridden
+            except Exception as error:
+                failure = error
+                _attach(error, "audit_call", call)
+                watcher.after(call, error)
+                raise
+            finally:
+                if not isinstance(failure, RefusedByPolicy):
+                    watcher.record(_exchange(call, api_params, started, failure, answer))
+            return answer
+
+    return WatchedClient
+
+
+def _attach(error: Exception, name: str, value: object) -> None:
+    """Hang *value* on *error*, unless an inner call did so before."""
+    if not hasattr(error, name):
+        setattr(error, name, value)
+
+
+def _exchange(
+    call: Call, params: Any, started: float, failure: Exception | None, answer: Any
+) -> Exchange:
+    response = getattr(failure, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return Exchange(
+        call=call,
+        params=params,
+        started=started,
+        duration=time.time() - started,
+        error=code or (type(failure).__name__ if failure else ""),
+        answer=answer,
+    )
+
+
+class Memo:
+    """Computes each thing once, also when several threads ask at the same time.
+
+    An error is remembered like a value. What was interrupted is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._flights: dict[str, Future[Any]] = {}
+
+    def get(self, key: str, compute: Callable[[], Any]) -> Any:
+        """Return what *compute* gave, or raise what it raised, when *key* was first asked for."""
+        with self._lock:
+            flight = self._flights.get(key)
+            mine = flight is None
+            if flight is None:
+                flight = self._flights[key] = Future()
+        if mine:
+            self._fly(key, flight, compute)
+        error = flight.exception()
+        if error is not None:
+            raise error.with_traceback(None)  # else it grows with everyone who asks
+        return flight.result()
+
+    def _fly(self, key: str, flight: Future[Any], compute: Callable[[], Any]) -> None:
+        try:
+            flight.set_result(compute())
+        except Exception as error:  # noqa: BLE001 - raised again for everyone who asks
+            flight.set_exception(error)
+        except BaseException:
+            with self._lock:
+                del self._flights[key]
+            flight.set_exception(CannotAssess("interrupted"))
+            raise
+
+
+def key_of(*parts: object) -> str:
+    """Return the same text for equal *parts*, whatever the order of their keys."""
+    return json.dumps(parts, sort_keys=True, default=str)
+
+
+def copied(value: Any) -> Any:
+    """Return *value* with its lists and dicts copied: what is done to it stays with the caller."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copied(item) for item in value]
+    return value

@@ -1,0 +1,285 @@
+"""The `aws_session` of a check: a read-only boto3 session that remembers what it was told.
+
+This module imports boto3; import it where it is used.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import boto3.session
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.response import StreamingBody
+
+from pytest_sysaudit.aws.calls import Memo, copied, key_of, watched
+from pytest_sysaudit.aws.credentials import new_session
+from pytest_sysaudit.aws.endpoints import configured_endpoints, without_account_host
+from pytest_sysaudit.aws.guard import Policy, guard, mix_in
+from pytest_sysaudit.aws.outcomes import code_of, explain
+from pytest_sysaudit.aws.watch import OnCall, Watch
+from pytest_sysaudit.errors import (
+    Denied,
+    LoginRefused,
+    SysauditError,
+    Unreachable,
+    WrongIdentity,
+)
+from pytest_sysaudit.inventory.model import Aws
+from pytest_sysaudit.inventory.target import Target
+from pytest_sysaudit.text import first_line
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.inventory.secrets import Secrets
+
+_Boto3Session: Any = boto3.session.Session
+#: Where a stand-in lives if the inventory names no region.
+STANDIN_REGION = "us-east-1"
+_CALL_NAME = re.compile(r"[a-z0-9][a-z0-9-]*:[A-Za-z][A-Za-z0-9]*")
+
+
+def open_session(target: Target, secrets: Secrets, *, on_call: OnCall | None = None) -> AwsSession:
+    """Log in to the account *target* and make sure that it is the one the inventory means.
+
+    Args:
+        target: the account.
+        secrets: where the external id of its role comes from.
+        on_call: is told of every call that was made, its answer not redacted.
+
+    Raises:
+        LoginRefused: no credentials, or AWS does not take them.
+        WrongIdentity: they belong to another account.
+        Unreachable: no answer, no region to ask, or allow_calls and deny_calls name no calls.
+        SecretError: the external id cannot be had.
+    """
+    entry = target.entry
+    if not isinstance(entry, Aws):
+        raise TypeError(f"{target.name} is no AWS account")
+    secret = entry.external_id
+    purpose = f"the external id of {target.name}"
+    external_id = secrets.get(secret, purpose=purpose, base=target.base) if secret else None
+    session: AwsSession | None = None
+    try:
+        session = AwsSession(target, entry, external_id, on_call)
+        session.identify()
+    except (BotoCoreError, ClientError, OSError, ValueError) as error:
+        raise _refusal(target, error) from error
+    return session
+
+
+class AwsSession(_Boto3Session):  # type: ignore[misc]
+    """A `boto3.Session` for one account that can only read.
+
+    Everything of `boto3.Session` works, and clients are shared: ``client("ec2", "eu-west-1")`` is
+    made once. Errors of a client are boto3's own. `call` is the better way to read: it asks AWS
+    once for each thing, merges pages, and raises our errors.
+
+    Attributes:
+        target: the inventory's entry with what flows into it.
+        account_id: twelve digits, as AWS says.
+        arn: who we are there.
+        partition: ``aws``, ``aws-cn``, ``aws-us-gov``: taken from `arn`.
+    """
+
+    account_id: str = ""
+    arn: str = ""
+    partition: str = ""
+
+    def __init__(
+        self, target: Target, entry: Aws, external_id: str | None, on_call: OnCall | None
+    ) -> None:
+        self.target = target
+        self._entry = entry
+        self._lock = threading.RLock()
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._memo = Memo()
+        self._config = _config(target, entry)
+        core = new_session(entry, external_id, self._config)
+        self._endpoints = configured_endpoints(entry, core)
+        if self._endpoints:
+            self._config = self._config.merge(Config(s3={"addressing_style": "path"}))
+            core.register("before-call.s3-control", without_account_host)
+        super().__init__(botocore_session=core, region_name=_home_region(target, entry, core))
+        mix_in(self, watched(Watch(self, on_call), target.name))
+        guard(self, _policy(target, entry, core))
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """``account_id``, ``arn``, and by their settings the endpoints that are not AWS's own."""
+        return {"account_id": self.account_id, "arn": self.arn, **self._endpoints}
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions to audit: the inventory's; for ``all`` those enabled for the account, sorted.
+
+        Raises:
+            CannotAssess: the account does not tell its regions.
+        """
+        if "all" not in self._entry.regions:
+            return self._entry.regions or (str(self.region_name),)
+        answer = self.call("ec2", "describe_regions", AllRegions=False)
+        return tuple(sorted(region["RegionName"] for region in answer["Regions"]))
+
+    def client(self, service_name: str, region_name: str | None = None, **options: Any) -> Any:
+        """Return a client, as `boto3.Session.client` does; the same one for the same arguments.
+
+        Args:
+            service_name: as ``ec2``.
+            region_name: None: the first region of the inventory, else the profile's.
+            **options: as in boto3; what is given gets a client of its own. A ``config`` is merged
+                into the inventory's timeouts and retries.
+        """
+        region = region_name or str(self.region_name)
+        with self._lock:
+            if any(options.values()):
+                return self._new_client(service_name, region, **options)
+            key = service_name, region
+            if key not in self._clients:
+                self._clients[key] = self._new_client(service_name, region)
+            return self._clients[key]
+
+    def resource(self, service_name: str, region_name: str | None = None, **options: Any) -> Any:
+        """Return a resource, as `boto3.Session.resource` does; a new one for every call."""
+        with self._lock:
+            return super().resource(service_name, region_name=region_name, **options)
+
+    def _new_client(self, service: str, region: str, **options: Any) -> Any:
+        own = options.pop("config", None)
+        options["config"] = self._config.merge(own) if own is not None else self._config
+        options["endpoint_url"] = options.get("endpoint_url") or self._entry.endpoint_url
+        return super().client(service, region_name=region, **options)
+
+    def call(
+        self,
+        service: str,
+        operation: str,
+        region: str | None = None,
+        ok: Collection[str] = (),
+        **params: Any,
+    ) -> Any:
+        """Return what AWS answers, asked once in a run for the same arguments; pages are merged.
+
+        Args:
+            service: as in boto3: ``s3``.
+            operation: ``get_bucket_policy`` or ``GetBucketPolicy``.
+            region: None: the first region of the inventory, else the profile's.
+            ok: error codes that are an answer here, as ``NoSuchBucketPolicy``.
+            **params: the operation's own parameters.
+
+        Returns:
+            A dict as boto3 gives it, without ``ResponseMetadata``, bodies read; it is the
+            caller's to change. None if AWS answered with a code of *ok*.
+
+        Raises:
+            Denied: we may not ask; the message names the permission.
+            NotApplicable: the service or the region is switched off for the account.
+            TimedOut, Incomplete, LoginRefused, CannotAssess: no answer, for another reason.
+            RefusedByPolicy: the operation is not a read.
+        """
+        where = region or str(self.region_name)
+        name = xform_name(operation)
+        key = key_of(where, service, name, params)
+        try:
+            return copied(self._memo.get(key, lambda: self._ask(service, name, where, params)))
+        except (BotoCoreError, ClientError) as error:
+            if code_of(error) in ([ok] if isinstance(ok, str) else ok):
+                return None
+            if (reason := explain(error)) is None:
+                raise
+            raise reason from error
+
+    def _ask(self, service: str, name: str, region: str, params: dict[str, Any]) -> Any:
+        client = self.client(service, region)
+        method = getattr(client, name)
+        if client.can_paginate(name):
+            return client.get_paginator(name).paginate(**params).build_full_result()
+        answer = method(**params)
+        return {
+            key: value.read() if isinstance(value, StreamingBody) else value
+            for key, value in answer.items()
+            if key != "ResponseMetadata"
+        }
+
+    def make_arn(
+        self, service: str, resource: str, *, region: str = "", account: bool = True
+    ) -> str:
+        """Return the ARN of something in this account, in its partition."""
+        owner = self.account_id if account else ""
+        return f"arn:{self.partition}:{service}:{region}:{owner}:{resource}"
+
+    def identify(self) -> None:
+        """Ask AWS who we are. Nothing else may be called before.
+
+        Raises:
+            WrongIdentity: the credentials belong to another account than the inventory names.
+            botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: no answer.
+        """
+        answer = self.client("sts").get_caller_identity()
+        self.account_id, self.arn = answer["Account"], answer["Arn"]
+        self.partition = self.arn.split(":")[1]
+        wanted = self._entry.account_id
+        if wanted not in (None, self.account_id):
+            raise WrongIdentity(
+                f"{self.target.name}: the credentials belong to account {self.account_id} "
+                f"({self.arn}), the inventory means {wanted}; check profile and role_arn"
+            )
+
+    def close(self) -> None:
+        """Close the connections of its clients; may be called twice."""
+        with self._lock:
+            clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            client.close()
+
+
+def _config(target: Target, entry: Aws) -> Config:
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": entry.max_attempts},
+        connect_timeout=target.setting("connect_timeout"),
+        read_timeout=entry.read_timeout,
+        max_pool_connections=16,
+        user_agent_extra="pytest-sysaudit",
+    )
+
+
+def _home_region(target: Target, entry: Aws, core: Any) -> str:
+    """Return the region of calls that name none."""
+    for region in (*entry.regions, core.get_config_variable("region")):
+        if region and region != "all":
+            return str(region)
+    if entry.embedded:
+        return STANDIN_REGION
+    raise Unreachable(
+        f"{target.name}: no region to ask; set regions in the inventory, region in the profile, "
+        "or AWS_DEFAULT_REGION"
+    )
+
+
+def _policy(target: Target, entry: Aws, core: Any) -> Policy:
+    for key, calls in (("allow_calls", entry.allow_calls), ("deny_calls", entry.deny_calls)):
+        for call in calls:
+            if key == "deny_calls" and set("*?") & set(call):
+                continue
+            service, _, operation = call.partition(":")
+            known = _CALL_NAME.fullmatch(call) and service in core.get_available_services()
+            if not known or operation not in core.get_service_model(service).operation_names:
+                raise Unreachable(
+                    f"{target.name}: {key}: {call!r} is no call of boto3; it is written "
+                    "service:Operation, as s3:GetObject"
+                )
+    return Policy(owner=target.name, allow=frozenset(entry.allow_calls), deny=entry.deny_calls)
+
+
+def _refusal(target: Target, error: Exception) -> SysauditError:
+    """Return what it means that *error* came in place of our identity."""
+    reason = explain(error)
+    text = str(reason or f"{type(error).__name__}: {first_line(str(error))}")
+    if not text.startswith(f"{target.name}: "):
+        text = f"{target.name}: {text}"
+    if isinstance(reason, LoginRefused | Denied):
+        return LoginRefused(text)
+    return Unreachable(text)
