@@ -35,7 +35,7 @@ WORDS: Mapping[str, str] = {
 }
 _SEVERITIES = [severity.value for severity in reversed(Severity)]
 _LONGEST = 4000
-_EMPTY = (None, "", [], {})
+_EMPTY: tuple[Plain, ...] = (None, "", [], {})
 _RUN_LABELS = {
     "id": "Run",
     "operator": "Operator",

@@ -1,0 +1,231 @@
+"""The terminal summary of a document, as lines of data; printing them is the terminal's work."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from pytest_sysaudit.record import Plain, Severity, Verdict
+from pytest_sysaudit.reports.columns import fit, listing, one_line, pad, width_of
+from pytest_sysaudit.text import first_line, plural
+
+Line = tuple[str, str]
+"""A line of text and its style: "", "bold", "red", "yellow" or "green"."""
+Row = Mapping[str, Plain]
+
+#: Every verdict's word, in the order of the counts.
+_WORDS: Mapping[str, str] = {
+    Verdict.FAIL.value: "failed",
+    Verdict.ERROR.value: "not assessed",
+    Verdict.MANUAL.value: "manual",
+    Verdict.WAIVED.value: "waived",
+    Verdict.PASS.value: "passed",
+    Verdict.NOT_APPLICABLE.value: "n/a",
+}
+_LETTERS: Mapping[str, str] = {
+    Verdict.FAIL.value: "F",
+    Verdict.ERROR.value: "E",
+    Verdict.MANUAL.value: "m",
+    Verdict.WAIVED.value: "w",
+}
+_STYLES: Mapping[str, str] = {Verdict.FAIL.value: "red", Verdict.ERROR.value: "yellow"}
+_GRAVE = (Verdict.FAIL.value, Verdict.ERROR.value)
+_SEVERITIES = [severity.value for severity in reversed(Severity)]
+#: From this many targets or controls on, the same finding is told once.
+_SEVERAL = 3
+#: How many findings of a target, and how many targets, are shown unless all are asked for.
+_FINDINGS = 10
+_TARGETS = 30
+_WIDEST_NAME = 20
+_WIDEST_CONTROL = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one control came to on one target, in a few words."""
+
+    verdict: str
+    severity: str
+    control: str
+    reason: str
+
+    @property
+    def rank(self) -> tuple[int, int, str, str]:
+        """Worst first."""
+        gravity = list(_WORDS).index(self.verdict)
+        return gravity, _SEVERITIES.index(self.severity), self.control, self.reason
+
+
+def lines(document: Mapping[str, Plain], width: int = 80, verbose: int = 0) -> list[Line]:
+    """Return what the terminal shows at the end of a run.
+
+    Args:
+        document: from `document.build`.
+        width: columns of the terminal; only the gate's and the total's line may be longer.
+        verbose: 0 for what failed or was not assessed, shortened; 1 for all of it, manual and waived
+            controls and clean targets too.
+    """
+    return list(_Summary(document, max(width, 40), verbose).lines())
+
+
+class _Summary:
+    def __init__(self, document: Mapping[str, Plain], width: int, verbose: int) -> None:
+        self.document = document
+        self.width = width
+        self.verbose = verbose
+        self.counts: Mapping[str, Mapping[str, int]] = document["summary"]["by_target"]
+        self.dead = {t["name"]: t for t in document["targets"] if t["reachable"] is False}
+        self.entries = self._entries()
+        shown = [entry for found in self.entries.values() for entry in found]
+        self.names = min(max((width_of(_name(n)) for n in self.counts), default=0), _WIDEST_NAME)
+        self.controls = min(max((width_of(e.control) for e in shown), default=0), _WIDEST_CONTROL)
+
+    def lines(self) -> Iterator[Line]:
+        shared = self._shared()
+        yield from self._several(shared)
+        own = {
+            name: [entry for entry in found if entry not in shared]
+            for name, found in self.entries.items()
+        }
+        yield from self._targets(own)
+        yield from self._clean()
+        yield from self._out_of_reach()
+        yield from self._end()
+
+    def _entries(self) -> dict[str, list[Entry]]:
+        """Return what is worth a line, by target; a dead target's unassessed controls are not."""
+        severities = {c["id"]: c["severity"] for c in self.document["controls"]}
+        wanted = _LETTERS if self.verbose else _GRAVE
+        found: dict[str, list[Entry]] = {name: [] for name in self.counts}
+        rows = sorted(self.document["results"], key=lambda row: (row["target"], row["control"]))
+        for (name, control), group in groupby(rows, lambda row: (row["target"], row["control"])):
+            by_verdict: dict[str, list[Row]] = defaultdict(list)
+            for row in group:
+                by_verdict[row["verdict"]].append(row)
+            for verdict, same in by_verdict.items():
+                if verdict in wanted and not (verdict == _GRAVE[1] and name in self.dead):
+                    severity = severities.get(control, Severity.MEDIUM.value)
+                    found[name].append(Entry(verdict, severity, one_line(control), _reason(same)))
+        if not self.verbose:
+            found = {name: _merged(entries) for name, entries in found.items()}
+        return {name: sorted(entries, key=lambda e: e.rank) for name, entries in found.items()}
+
+    def _shared(self) -> dict[Entry, list[str]]:
+        where: dict[Entry, list[str]] = defaultdict(list)
+        for name, found in self.entries.items():
+            for entry in found:
+                where[entry].append(name)
+        return {entry: names for entry, names in where.items() if len(names) >= _SEVERAL}
+
+    def _several(self, shared: Mapping[Entry, Sequence[str]]) -> Iterator[Line]:
+        if not shared:
+            return
+        yield "On several targets", "bold"
+        for entry in sorted(shared, key=lambda e: e.rank):
+            yield self._finding(entry)
+            names = shared[entry]
+            start = f"    on {len(names)} targets: "
+            yield start + listing([_name(n) for n in names], self.width - len(start)), ""
+
+    def _targets(self, own: Mapping[str, Sequence[Entry]]) -> Iterator[Line]:
+        told = [name for name in own if self._is_grave(name) or own[name]]
+        shown = told if self.verbose else sorted(told, key=self._gravity)[:_TARGETS]
+        for name in sorted(shown):
+            yield self._header(name)
+            limit = len(own[name]) if self.verbose else _FINDINGS
+            yield from (self._finding(entry) for entry in own[name][:limit])
+            if len(own[name]) > limit:
+                yield f"  and {plural(len(own[name]) - limit, 'more finding')} (-v shows all)", ""
+        if len(told) > len(shown):
+            yield f"and {len(told) - len(shown)} more targets with findings (-v shows all)", ""
+
+    def _clean(self) -> Iterator[Line]:
+        names = [n for n in self.counts if n not in self.dead and not self._is_grave(n)]
+        if self.verbose:
+            yield from (self._header(name) for name in names if not self.entries[name])
+        elif names:
+            start = f"nothing failed on {plural(len(names), 'target')}: "
+            yield start + listing([_name(n) for n in names], self.width - len(start)), "green"
+
+    def _out_of_reach(self) -> Iterator[Line]:
+        limit = len(self.dead) if self.verbose else _TARGETS
+        for name in sorted(self.dead)[:limit]:
+            count = self.counts[name][Verdict.ERROR.value]
+            end = f"   ({plural(count, 'check')} not assessed)"
+            start = f"{pad(_name(name), self.names)}   not reached: "
+            room = self.width - width_of(start) - len(end)
+            yield start + fit(str(self.dead[name]["reason"]), room) + end, "yellow"
+        if len(self.dead) > limit:
+            yield f"and {len(self.dead) - limit} more targets not reached (-v shows all)", "yellow"
+
+    def _end(self) -> Iterator[Line]:
+        summary = self.document["summary"]
+        gate = summary["gate"]
+        if gate["broken"]:
+            yield f"gate broken: {one_line(str(gate['rule']))}", "red"
+        verdicts: Mapping[str, int] = summary["verdicts"]
+        counts = _counts(verdicts) or "no results"
+        on = plural(len(self.document["targets"]), "target")
+        full = f"{on}: {counts}"
+        yield full if len(full) <= self.width else counts, _style(verdicts)
+
+    def _header(self, name: str) -> Line:
+        start = f"{pad(_name(name), self.names)}   "
+        text = fit(_counts(self.counts[name]), self.width - width_of(start))
+        return start + text, _style(self.counts[name]) if self._is_grave(name) else "green"
+
+    def _finding(self, entry: Entry) -> Line:
+        control = pad(entry.control, self.controls)
+        start = f"  {_LETTERS[entry.verdict]} {entry.severity:<8} {control}  "
+        text = start + fit(entry.reason, self.width - width_of(start))
+        return text.rstrip(), _STYLES.get(entry.verdict, "")
+
+    def _is_grave(self, name: str) -> bool:
+        skipped = _GRAVE[1:] if name in self.dead else ()
+        return any(self.counts[name][verdict] for verdict in _GRAVE if verdict not in skipped)
+
+    def _gravity(self, name: str) -> tuple[tuple[int, ...], str]:
+        return tuple(-self.counts[name][verdict] for verdict in _GRAVE), name
+
+
+def _merged(entries: Sequence[Entry]) -> list[Entry]:
+    """Tell once what kept several controls of a target from being assessed."""
+    by_reason: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.verdict == Verdict.ERROR.value:
+            by_reason[entry.reason].append(entry)
+    merged = [entry for entry in entries if entry.verdict != Verdict.ERROR.value]
+    for reason, same in by_reason.items():
+        if len(same) < _SEVERAL:
+            merged += same
+        else:
+            first = min(same, key=lambda entry: entry.rank)
+            merged.append(Entry(first.verdict, first.severity, f"{len(same)} controls", reason))
+    return merged
+
+
+def _reason(rows: Sequence[Row]) -> str:
+    """Say in a few words what *rows* of one control, target and verdict have found."""
+    single = [row for row in rows if row["resource"]] or list(rows)
+    first = single[0]
+    reason = one_line(first_line(str(first["message"]))) or _WORDS[first["verdict"]]
+    if not first["resource"]:
+        return reason
+    resource = one_line(str(first["resource"]))
+    more = f" and {len(single) - 1} more" if len(single) > 1 else ""
+    return f"{reason} ({resource}{more})"
+
+
+def _counts(verdicts: Mapping[str, int]) -> str:
+    return ", ".join(f"{verdicts[v]} {word}" for v, word in _WORDS.items() if verdicts[v])
+
+
+def _style(verdicts: Mapping[str, int]) -> str:
+    grave = (_STYLES[verdict] for verdict in _GRAVE if verdicts[verdict])
+    return next(grave, "green" if any(verdicts.values()) else "yellow")
+
+
+def _name(target: str) -> str:
+    return one_line(target) or "run"
