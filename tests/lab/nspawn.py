@@ -135,8 +135,7 @@ def booted_host(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sysaudit-lab-")))
         tag = f"lab{os.getpid():x}{random.randrange(1 << 16):04x}"[:14]
-        tree = folder / name
-        _call(["cp", "-a", "--reflink=auto", base, tree])
+        tree = stack.enter_context(_copy(base, folder / name))
         machine = _prepare(name, folder, tree, _free_address())
         for line in setup:
             _call(["chroot", tree, "sh", "-euc", line])
@@ -144,6 +143,25 @@ def booted_host(
         groups = stack.enter_context(_control_groups(tag))
         stack.enter_context(_running(tag, machine, groups, folder / "console.log"))
         yield machine
+
+
+@contextmanager
+def _copy(base: Path, tree: Path) -> Iterator[Path]:
+    """A tree that may be changed: an overlay, or a real copy where the kernel has none."""
+    upper, work = tree.with_suffix(".upper"), tree.with_suffix(".work")
+    for folder in (tree, upper, work):
+        folder.mkdir()
+    upper.chmod(0o755)
+    options = f"lowerdir={base},upperdir={upper},workdir={work}"
+    argv = ["mount", "-t", "overlay", "-o", options, "overlay", str(tree)]
+    mounted = subprocess.run(argv, capture_output=True, check=False).returncode == 0
+    try:
+        if not mounted:
+            _call(["cp", "-a", "--reflink=auto", f"{base}/.", tree])
+        yield tree
+    finally:
+        if mounted:
+            _call(["umount", "--lazy", tree])
 
 
 def _prepare(name: str, folder: Path, tree: Path, address: str) -> Machine:
