@@ -1,0 +1,286 @@
+"""The last door before the wire: policy, deadline, retries, and what is recorded.
+
+It imports requests, so only `client` imports it, and only when an endpoint is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+from pytest_sysaudit.errors import CannotAssess, ConnectionLost, TimedOut
+from pytest_sysaudit.http.body import read_body
+from pytest_sysaudit.http.exchange import BODY_START, Attempt, Exchange, Timings, clean_headers
+from pytest_sysaudit.http.failures import translate
+from pytest_sysaudit.http.policy import Origin, Policy
+from pytest_sysaudit.http.session import TlsInfo, tls_info
+from pytest_sysaudit.http.watch import Watch
+from pytest_sysaudit.text import decode, printable
+
+#: Sending these twice does no more than sending them once.
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+_FOREIGN = (requests.RequestException, HTTPError, ssl.SSLError, OSError, http.client.HTTPException)
+
+
+class HttpResponse(requests.Response):
+    """A requests.Response with its body read, and the facts of how it came.
+
+    Attributes:
+        tls: what the TLS handshake agreed on; None without TLS.
+        exchange: the request and the answer as they are recorded.
+        redirect_refused: where a redirect led that was not followed; "" if there was none.
+    """
+
+    tls: TlsInfo | None
+    exchange: Exchange
+    redirect_refused: str = ""
+
+
+class Watches(threading.local):
+    """The watch of the attempt that this thread is making."""
+
+    current: Watch | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds of the whole answer, how often to try again to connect, and bytes of a body."""
+
+    seconds: float
+    retries: int
+    max_body: int
+
+
+class _Watched(HTTPConnection):
+    """Tells the watch of its thread about its socket."""
+
+    watches: ClassVar[Watches]
+    peer = ""
+    tls: TlsInfo | None = None
+
+    def _new_conn(self) -> socket.socket:
+        begin = time.monotonic()
+        sock: socket.socket = super()._new_conn()
+        host, port = sock.getpeername()[:2]
+        self.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        watch = self.watches.current
+        if watch is not None:
+            watch.phase = "open"
+            watch.connect_ms = round((time.monotonic() - begin) * 1000, 1)
+            watch.hold(sock)
+        return sock
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        watch = self.watches.current
+        if watch is not None and self.sock is not None:
+            watch.phase = "reused" if watch.phase == "connect" else watch.phase
+            watch.hold(self.sock)
+        super().request(*args, **kwargs)
+
+    def getresponse(self) -> Any:
+        response = super().getresponse()
+        watch = self.watches.current
+        if watch is not None:
+            watch.peer, watch.tls = self.peer, self.tls
+            watch.answered()
+        return response
+
+
+class _WatchedTls(_Watched, HTTPSConnection):
+    """The same over TLS; keeps the handshake's facts, which are gone once a body is read."""
+
+    def connect(self) -> None:
+        begin = time.monotonic()
+        super().connect()
+        watch = self.watches.current
+        whole = (time.monotonic() - begin) * 1000
+        if watch is not None:
+            whole -= watch.connect_ms or 0
+            watch.hold(self.sock)
+        self.tls = tls_info(self.sock, verified=bool(self.is_verified), handshake_ms=whole)
+        self.is_verified = True  # urllib3 would warn at every request; the record says it once
+
+
+class AuditAdapter(HTTPAdapter):
+    """Sends one request at a time, within the policy, the deadline and the limits."""
+
+    def __init__(self, policy: Policy, limits: Limits, redact: Callable[[str], str]) -> None:
+        self.policy, self.limits, self.redact = policy, limits, redact
+        self._watches = Watches()
+        shared = {"watches": self._watches}
+        self._kinds: dict[str, Any] = {
+            "http": type("WatchedConnection", (_Watched,), shared),
+            "https": type("WatchedTlsConnection", (_WatchedTls,), shared),
+        }
+        super().__init__()
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool for a request, whose connections tell this adapter's watch."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = self._kinds[pool.scheme or "http"]
+        return pool
+
+    def send(  # noqa: PLR0913, PLR0917 - the signature is requests'
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: ARG002 - bodies are always read at once
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> HttpResponse:
+        """Send *request* and return the answer with its body read.
+
+        Raises:
+            RefusedByPolicy: the inventory does not allow it; nothing was sent.
+            CannotAssess: no whole answer came; the kind says why. The error's ``exchange`` tells
+                what was tried.
+        """
+        method, url = request.method or "", request.url or ""
+        self.policy.require(method, url)
+        if not self.policy.trusts(url):
+            cert = None
+            self._strip(request)
+        attempts: list[Attempt] = []
+        options = {"timeout": timeout, "verify": verify, "cert": cert, "proxies": proxies}
+        while True:
+            with Watch(max([self.limits.seconds, *_seconds(timeout)])) as watch:
+                try:
+                    response = self._once(request, watch, options)
+                except CannotAssess as error:
+                    attempts.append(_attempt(attempts, watch, self.redact(str(error))))
+                    if not self._again(method, watch, error, len(attempts)):
+                        plain = self._exchange(request, watch, attempts, options, error=error)
+                        error.exchange = plain  # type: ignore[attr-defined]
+                        raise
+                else:
+                    attempts.append(_attempt(attempts, watch, ""))
+                    response.tls = watch.tls
+                    response.exchange = self._exchange(
+                        request, watch, attempts, options, response=response
+                    )
+                    return response
+            time.sleep(0.1 * 2 ** len(attempts))
+
+    def _once(
+        self, request: requests.PreparedRequest, watch: Watch, options: Mapping[str, Any]
+    ) -> HttpResponse:
+        """Make one attempt; every foreign error ends here."""
+        place = self.redact(f"{request.method} {request.url}")
+        own = Origin.of(request.url or "") == self.policy.base
+        self._watches.current = watch
+        try:
+            response = self._read(super().send(request, stream=True, **options), place)
+        except (*_FOREIGN, CannotAssess) as error:
+            if watch.expired:
+                raise _too_late(place, watch) from error
+            if isinstance(error, CannotAssess):
+                raise
+            raise translate(error, place, own=own) from error
+        finally:
+            self._watches.current = None
+        if watch.expired:
+            raise _too_late(place, watch)
+        return response
+
+    def _read(self, response: requests.Response, place: str) -> HttpResponse:
+        """Return *response* as one of ours, with its body read."""
+        audited = HttpResponse()
+        audited.__dict__.update(response.__dict__)
+        try:
+            body = read_body(response.raw, place, self.limits.max_body)
+        except BaseException:
+            response.raw.close()
+            raise
+        finally:
+            response.raw.release_conn()
+        audited._content = body  # noqa: SLF001 - the only way to hand a body over
+        audited._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
+        return audited
+
+    def _again(self, method: str, watch: Watch, error: CannotAssess, tried: int) -> bool:
+        """Tell whether to try once more: only if the server cannot have seen the request.
+
+        A connection that was kept open and that the server has closed meanwhile counts as such.
+        """
+        if method not in _IDEMPOTENT or watch.expired or tried > self.limits.retries:
+            return False
+        stale = watch.phase == "reused" and isinstance(error, ConnectionLost)
+        return watch.phase == "connect" or stale
+
+    def _strip(self, request: requests.PreparedRequest) -> None:
+        for name in list(request.headers):
+            if name.lower() in self.policy.secret_headers:
+                del request.headers[name]
+
+    def _exchange(  # noqa: PLR0913 - what makes up a record
+        self,
+        request: requests.PreparedRequest,
+        watch: Watch,
+        attempts: list[Attempt],
+        options: Mapping[str, Any],
+        *,
+        response: HttpResponse | None = None,
+        error: CannotAssess | None = None,
+    ) -> Exchange:
+        body = (response.content if response is not None else None) or b""
+        lines = response.raw.headers.iteritems() if response is not None else ()
+        sent = [(name, _text(value)) for name, value in request.headers.items()]
+        scheme = (request.url or "").partition(":")[0]
+        return Exchange(
+            method=request.method or "",
+            url=self.redact(request.url or ""),
+            request_headers=clean_headers(sent, self.redact, self.policy.secret_headers),
+            status=response.status_code if response is not None else None,
+            reason=self.redact(printable(response.reason or "")) if response is not None else "",
+            headers=clean_headers(((n, printable(v)) for n, v in lines), self.redact),
+            tls=watch.tls,
+            peer=watch.peer,
+            proxy=self.redact((options.get("proxies") or {}).get(scheme, "")),
+            timings=Timings(
+                connect=watch.connect_ms,
+                handshake=watch.tls.handshake_ms if watch.tls and watch.connect_ms else None,
+                first_byte=watch.first_byte_ms,
+                total=watch.elapsed_ms,
+            ),
+            body_sha256=hashlib.sha256(body).hexdigest() if response is not None else "",
+            body_size=len(body),
+            body_start=self.redact(printable(decode(body[:BODY_START]))),
+            attempts=tuple(attempts),
+            error=self.redact(str(error)) if error else "",
+            started=watch.started,
+        )
+
+
+def _attempt(before: list[Attempt], watch: Watch, error: str) -> Attempt:
+    number = len(before) + 1
+    return Attempt(number=number, started=watch.started, duration_ms=watch.elapsed_ms, error=error)
+
+
+def _too_late(place: str, watch: Watch) -> TimedOut:
+    return TimedOut(
+        f"{place}: the whole answer was not here after {watch.seconds:g} s; "
+        "see total_timeout and command_timeout"
+    )
+
+
+def _seconds(timeout: Any) -> list[float]:
+    """Return the seconds in what requests takes as a timeout."""
+    items = timeout if isinstance(timeout, tuple) else (timeout,)
+    return [float(item) for item in items if isinstance(item, (int, float))]
+
+
+def _text(value: str | bytes) -> str:
+    return decode(value) if isinstance(value, bytes) else value
