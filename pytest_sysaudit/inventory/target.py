@@ -31,8 +31,8 @@ class Target:
         groups: every group it is in, directly or through other groups, sorted.
         vars: its own vars over those of its groups, the nearest wins.
         inputs: parameters of checks by control id, the nearest wins.
-        entry: the inventory's entry as it was written (with the stand-in's address filled in, if
-            one was started).
+        entry: the inventory's entry as it was written; an ssh host without an address has its
+            name as the address, a target with a stand-in the address of that.
         defaults: the inventory's defaults.
         base: the folder that relative paths of the entry start from.
     """
@@ -43,7 +43,7 @@ class Target:
     vars: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     entry: Host | Aws | Http | Network
-    defaults: Defaults = Defaults()
+    defaults: Defaults = field(default_factory=Defaults)
     base: Path = Path()
 
     @property
@@ -57,7 +57,7 @@ class Target:
         return own if own is not None else getattr(self.defaults, name)
 
     def path(self, text: str) -> Path:
-        """Return the path that *text* of this entry means: ~ expanded, relative to the inventory."""
+        """Return the path that *text* of this entry means, ~ expanded; it starts from `base`."""
         return self.base / Path(text).expanduser()
 
     def __str__(self) -> str:

@@ -1,0 +1,92 @@
+"""The JSON schema of the inventory, with which an editor completes and checks it.
+
+``python -m pytest_sysaudit.inventory.schema [--check] [PATH]`` writes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_sysaudit.inventory.model import NAME_PATTERN, NAME_RULE, Inventory
+
+SECTIONS = ("groups", "hosts", "aws", "http", "networks")
+"""The parts of the file whose keys are names."""
+
+
+def generate() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of `Inventory`."""
+    schema = Inventory.model_json_schema()
+    for part in (schema, *schema["$defs"].values()):
+        for name, field in part["properties"].items():
+            _del_noise(field)
+            if part is schema and name in SECTIONS:
+                _name_keys(field)
+    _conditions(schema["$defs"])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "pytest-sysaudit inventory",
+        **{key: value for key, value in schema.items() if key != "title"},
+    }
+
+
+def _del_noise(field: dict[str, Any]) -> None:
+    """Take out of *field* what only says again what its name or its type says."""
+    field.pop("title", None)
+    if field.get("default") is None or isinstance(field["default"], (dict, list)):
+        field.pop("default", None)
+
+
+def _name_keys(field: dict[str, Any]) -> None:
+    """Say in *field* that its keys are names, and that an entry may be left empty."""
+    (entry,) = field.pop("patternProperties").values()
+    field["propertyNames"] = {"pattern": NAME_PATTERN, "errorMessage": NAME_RULE}
+    field["additionalProperties"] = {"anyOf": [entry, {"type": "null"}]}
+    field["type"] = ["object", "null"]
+
+
+def _conditions(models: dict[str, Any]) -> None:
+    """Add what pydantic's types do not say: which keys need or exclude each other."""
+    stand_in = {"required": ["embedded"], "properties": {"embedded": {"const": True}}}
+
+    def needs(*keys: str) -> list[dict[str, Any]]:
+        return [*({"required": [key]} for key in keys), stand_in]
+
+    models["Http"]["anyOf"] = needs("base_url")
+    models["Network"]["anyOf"] = needs("interface", "pcap")
+    models["HttpAuth"]["oneOf"] = [{"required": ["bearer"]}, {"required": ["basic"]}]
+    models["Host"] |= {
+        "if": {"required": ["connection"], "properties": {"connection": {"const": "local"}}},
+        "then": {"properties": dict.fromkeys(("address", "port", "user", "ssh"), False)},
+    }
+
+
+def text() -> str:
+    """Return the schema as the file holds it."""
+    return json.dumps(generate(), indent=2, ensure_ascii=False) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the schema, or with ``--check`` return 1 if the file is not current."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pytest_sysaudit.inventory.schema",
+        description="Write the JSON schema of the inventory.",
+    )
+    parser.add_argument("--check", action="store_true", help="only tell whether it is current")
+    parser.add_argument("path", nargs="?", type=Path, default=Path("inventory.schema.json"))
+    options = parser.parse_args(argv)
+    if not options.check:
+        options.path.write_text(text(), encoding="utf-8")
+        return 0
+    if options.path.is_file() and options.path.read_text(encoding="utf-8") == text():
+        return 0
+    sys.stderr.write(f"{options.path} is not current; run: {parser.prog} {options.path}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
