@@ -90,7 +90,8 @@ def _ss_line(line: str) -> Listener:
         raise ValueError("unknown protocol")
     address, _, port = local.rpartition(":")
     names = {name for name, _ in _PROCESS.findall(rest[0] if rest else "")}
-    listener = Listener(protocol, address.strip("[]"), int(port), tuple(sorted(names)))
+    address = address.replace("[", "").replace("]", "")  # ss writes [fe80::1]%eth0
+    listener = Listener(protocol, address, int(port), tuple(sorted(names)))
     _ = listener.is_loopback  # ValueError for an address that is none
     return listener
 

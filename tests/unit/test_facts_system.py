@@ -1,0 +1,397 @@
+"""Kernel settings, mounts, packages, units, sockets, files: usual, odd and broken answers."""
+
+from __future__ import annotations
+
+import pytest
+from lab.fake import FakeTransport
+
+from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicable
+from pytest_sysaudit.facts import (
+    file_stats,
+    mounts,
+    open_facts,
+    os_release,
+    packages,
+    sockets,
+    units,
+)
+
+
+def table(name, answer, **fields):
+    """Read the table *name* where every command gets *answer*."""
+    transport = FakeTransport(results={bool: answer}, **fields)
+    return getattr(open_facts(transport), name)
+
+
+SYSCTL = """./kernel/ostype:Linux
+./kernel/core_pattern:|/usr/lib/x %P
+./kernel/many:1
+./kernel/many:2
+./net/ipv4/ip_forward:0
+./net/ipv4/conf/all/rp_filter:1
+./net/ipv4/conf/default/rp_filter:0
+./net/ipv4/conf/eth0.7/rp_filter:2
+./net/ipv4/conf/lo/rp_filter:0
+@end 1
+"""
+SYSCTL_ERRORS = """grep: ./net/ipv4/route/flush: Permission denied
+grep: ./vm/stat_refresh: Invalid argument
+"""
+
+
+def test_sysctl_finds_dotted_names_and_odd_interfaces():
+    found = table("sysctl", (0, SYSCTL, SYSCTL_ERRORS))
+    assert found["kernel.core_pattern"] == "|/usr/lib/x %P"
+    assert found["kernel.many"] == "1\n2"
+    assert found.number("net.ipv4.ip_forward") == 0
+    assert found["net/ipv4/conf/eth0.7/rp_filter"] == "2"
+    assert "kernel.no_such" not in found
+
+
+def test_the_reverse_path_filter_in_force_is_the_greater_one():
+    assert table("sysctl", SYSCTL).reverse_path_filter() == {"eth0.7": 2, "lo": 1}
+
+
+def test_sysctl_tells_absent_from_denied():
+    found = table("sysctl", (0, SYSCTL, SYSCTL_ERRORS))
+    with pytest.raises(NotApplicable, match=r"kernel has no setting kernel\.yama"):
+        found["kernel.yama.ptrace_scope"]
+    with pytest.raises(Denied):
+        found["net.ipv4.route.flush"]
+    with pytest.raises(NotApplicable, match="ipv6"):
+        found.per_interface("ipv6", "accept_redirects")
+    with pytest.raises(CannotAssess, match="not a number"):
+        found.number("kernel.core_pattern")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (SYSCTL.removesuffix("@end 1\n"), Incomplete),
+        (SYSCTL.replace("@end 1", "@end 137"), Incomplete),
+        ("@end 0\n", CannotAssess),
+        ("./kernel/ostype\n@end 0\n", CannotAssess),
+        ((1, "", "sh: cd: can't cd to /proc/sys"), CannotAssess),
+    ],
+)
+def test_sysctl_that_is_no_answer(answer, error):
+    with pytest.raises(error):
+        table("sysctl", answer)
+
+
+def test_mounts_undo_escapes_and_the_last_one_counts():
+    found = mounts.parse(
+        "/dev/sda1 / ext4 rw 0 0\n"
+        "tmpfs /tmp tmpfs rw 0 0\n"
+        "tmpfs /tmp tmpfs rw,nosuid,nodev 0 0\n"
+        "//nas/a\\040b /srv/a\\040b\\134 cifs ro 0 0\n"
+    )
+    assert found.at("/tmp").options == {"rw", "nosuid", "nodev"}
+    assert found.at("/srv/a b\\").device == "//nas/a b"
+    assert found.at("/var") is None
+
+
+@pytest.mark.parametrize("text", ["", "tmpfs /tmp tmpfs rw 0 0\n", "/dev/sda1 /\n"])
+def test_mounts_without_root_or_fields_are_no_table(text):
+    with pytest.raises(CannotAssess):
+        mounts.parse(text)
+
+
+def test_os_release_is_read_as_the_shell_would():
+    text = 'ID=ubuntu\nID_LIKE=\'debian x\'\n# note\nPRETTY_NAME="A \\"B\\""\nVERSION_ID=24.04\n'
+    found = os_release.parse(text)
+    assert found.family == ("ubuntu", "debian", "x")
+    assert found.pretty_name == 'A "B"'
+    assert found.version_id == "24.04"
+
+
+@pytest.mark.parametrize("text", ['ID="debian', "what is this", "ID=a b"])
+def test_broken_os_release(text):
+    with pytest.raises(CannotAssess, match="line 1"):
+        os_release.parse(text)
+
+
+def test_os_release_has_two_places():
+    transport = FakeTransport(files={"/usr/lib/os-release": "ID=alpine\n"})
+    assert open_facts(transport).os_release.id == "alpine"
+    with pytest.raises(NotApplicable):
+        _ = open_facts(FakeTransport()).os_release
+    with pytest.raises(CannotAssess, match="empty"):
+        _ = open_facts(FakeTransport(files={"/etc/os-release": "\n"})).os_release
+
+
+DPKG = (
+    "dpkg\n"
+    "ii \tbash\t5.2-1\tamd64\t\n"
+    "rc \tvsftpd\t3.0-1\tamd64\tftp-server\n"
+    "hi \tlinux-image\t6.1\tamd64\t\n"
+    "iU \thalf\t1\tall\t\n"
+    "iiR\treinstall\t1\tall\t\n"
+    "un \tghost\t\t\t\n"
+    "ii \tinetutils-telnetd\t2:2.4\tamd64\ttelnet-server, telnetd (= 2.4)\n"
+    "@end\n"
+)
+
+
+def test_dpkg_states():
+    found = packages.parse(DPKG)
+    assert {p.name: p.state for p in found} == {
+        "bash": "installed",
+        "vsftpd": "removed",
+        "linux-image": "installed",
+        "half": "broken",
+        "reinstall": "broken",
+        "inetutils-telnetd": "installed",
+    }
+    assert found.get("vsftpd") is None
+    assert found.get("bash").version == "5.2-1"
+    assert found.get("linux-image").held
+    assert found.present("vsftpd") == ()
+    assert [p.name for p in found.present("telnetd")] == ["inetutils-telnetd"]
+    assert [p.name for p in found.present("half")] == ["half"]
+
+
+def test_rpm_and_apk_lists():
+    rpm = packages.parse("rpm\nbash\t5.2-1\tx86_64\tbash, bash(x86-64), \n@end\n")
+    assert rpm.get("bash").provides == {"bash", "bash(x86-64)"}
+    apk = packages.parse(
+        "apk\nC:Q1\nP:musl\nV:1.2\nA:x86_64\np:so:libc.so=1 x=2\n\nP:a\nV:1\n\n@end\n"
+    )
+    assert [(p.name, p.version) for p in apk] == [("musl", "1.2"), ("a", "1")]
+    assert "x" in apk.get("musl").provides
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((42, "", ""), NotApplicable),
+        (DPKG.removesuffix("@end\n"), Incomplete),
+        ("dpkg\n@end\n", CannotAssess),
+        ("dpkg\nii bash\n@end\n", CannotAssess),
+        ("dpkg\nzz \ta\t1\tall\t\n@end\n", CannotAssess),
+        ("pacman\nbash\n@end\n", CannotAssess),
+        ("apk\nV:1\n@end\n", CannotAssess),
+        ((2, "dpkg\n", "dpkg-query: error: lock"), CannotAssess),
+    ],
+)
+def test_packages_that_are_no_answer(answer, error):
+    with pytest.raises(error):
+        table("packages", answer)
+
+
+UNITS = """Id=ssh.service
+LoadState=loaded
+ActiveState=active
+SubState=running
+UnitFileState=enabled
+Result=success
+
+Id=ghost.service
+LoadState=not-found
+ActiveState=failed
+SubState=failed
+UnitFileState=
+
+Id=bad.service
+LoadState=loaded
+ActiveState=failed
+SubState=failed
+UnitFileState=disabled
+
+Id=vsftpd.service
+LoadState=not-found
+ActiveState=inactive
+SubState=dead
+@files
+ssh.service enabled enabled
+vsftpd.service enabled enabled
+later.service enabled -
+bad.service disabled enabled
+off.service masked -
+@end
+"""
+
+
+def test_units():
+    found = units.parse(UNITS)
+    assert [unit.name for unit in found.failed()] == ["bad.service", "ghost.service"]
+    assert found.get("ssh.service").file_state == "enabled"
+    names = ["ssh", "vsftpd", "later", "bad", "off", "none"]
+    assert [name for name in names if found.is_on(f"{name}.service")] == ["ssh", "later"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((42, "", ""), NotApplicable),
+        ((1, "", "Failed to connect to bus: No such file or directory"), CannotAssess),
+        (UNITS.removesuffix("@end\n"), Incomplete),
+        (UNITS.replace("@files\n", ""), CannotAssess),
+        ("@files\na.service enabled -\n@end\n", CannotAssess),
+        ("Id=a.service\n@files\n@end\n", CannotAssess),
+    ],
+)
+def test_units_that_are_no_answer(answer, error):
+    with pytest.raises(error):
+        table("units", answer)
+
+
+SS = """ss
+tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=33,fd=3),("systemd",pid=1,fd=9))
+tcp LISTEN 0 128 [::1]:25 [::]:*
+tcp LISTEN 0 511 *:80 *:* users:(("nginx: a",pid=7,fd=3))
+udp UNCONN 0 0 127.0.0.53%lo:53 0.0.0.0:*
+udp UNCONN 0 0 [fe80::1]%eth0:546 [::]:*
+tcp LISTEN 0 1 [::ffff:127.0.0.1]:8080 *:*
+@end
+"""
+PROC = """proc
+tcp 0: 0100007F:0016 00000000:0000 0A 0:0 00:0 0 0 0 1
+tcp 1: 0100007F:0016 0100007F:9C40 01 0:0 00:0 0 0 0 1
+tcp6 0: 00000000000000000000000001000000:0019 00000000000000000000000000000000:0000 0A 0:0 0
+tcp6 0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 0:0 0
+udp 2: 00000000:0044 00000000:0000 07 0:0 00:0 0 0 0 1
+udp 3: 00000000:0045 0100007F:0035 07 0:0 00:0 0 0 0 1
+@end
+"""
+
+
+def test_sockets_of_ss():
+    found = sockets.parse(SS)
+    assert [str(item) for item in found.exposed()] == [
+        "tcp *:80 (nginx: a)",
+        "tcp 0.0.0.0:22 (sshd, systemd)",
+        "udp [fe80::1%eth0]:546",
+    ]
+    assert len(found.listeners) == 6
+
+
+def test_sockets_of_proc():
+    found = sockets.parse(PROC)
+    assert [(i.protocol, i.address, i.port) for i in found] == [
+        ("tcp", "127.0.0.1", 22),
+        ("tcp", "::", 80),
+        ("tcp", "::1", 25),
+        ("udp", "0.0.0.0", 68),
+    ]
+    assert [i.port for i in found.exposed()] == [80, 68]
+
+
+def test_nothing_listens_is_an_answer():
+    assert sockets.parse("ss\n@end\n").listeners == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (SS.removesuffix("@end\n"), Incomplete),
+        ("", Incomplete),
+        ("netstat\n@end\n", CannotAssess),
+        ("ss\nraw UNCONN 0 0 0.0.0.0:1 0.0.0.0:*\n@end\n", CannotAssess),
+        ("ss\ntcp LISTEN 0 1 host:22 *:*\n@end\n", CannotAssess),
+        ("ss\ntcp LISTEN 0 1 1.2.3.4:ssh *:*\n@end\n", CannotAssess),
+        ((255, "ss\n", "Cannot open netlink socket"), CannotAssess),
+    ],
+)
+def test_sockets_that_are_no_answer(answer, error):
+    with pytest.raises(error):
+        table("sockets", answer)
+
+
+STAT = """@stat
+755 0 0 /etc/ssh|directory
+644 0 0 /etc/passwd|regular file
+600 0 42 /etc/ssh/ssh_host_rsa_key|regular empty file
+@end
+"""
+STAT_ERRORS = """stat: cannot statx '/etc/hosts.equiv': No such file or directory
+stat: cannot statx '/etc/ssh/sshd_config.d/*': No such file or directory
+stat: can't stat '/etc/shadow': Permission denied
+"""
+
+
+def test_file_stats_tell_absent_from_denied():
+    found = table("file_stats", (0, "/etc/sudoers.d\n" + STAT, STAT_ERRORS))
+    assert found["/etc/passwd"].mode == 0o644
+    assert [f.path for f in found.matching("/etc/ssh/ssh_host_*_key")] == [
+        "/etc/ssh/ssh_host_rsa_key"
+    ]
+    assert found.matching("/etc/ssh/sshd_config.d/*") == ()
+    assert not found.exists("/etc/hosts.equiv")
+    assert found.exists("/etc/ssh")
+    with pytest.raises(NotApplicable):
+        found["/etc/hosts.equiv"]
+    for ask in (
+        lambda: found["/etc/shadow"],
+        lambda: found.exists("/etc/shadow"),
+        lambda: found.matching("/etc/sudoers.d/*"),
+    ):
+        with pytest.raises(Denied):
+            ask()
+    for ask in (lambda: found["/etc/other"], lambda: found.matching("/etc/other/*")):
+        with pytest.raises(CannotAssess, match="not among"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("mode", "allowed", "expected"),
+    [(0o644, 0o644, False), (0o600, 0o644, False), (0o664, 0o644, True), (0o4644, 0o644, True)],
+)
+def test_modes_are_compared_bit_by_bit(mode, allowed, expected):
+    fact = file_stats.FileFact("/x", mode, 0, 0, "regular file")
+    assert fact.laxer_than(allowed) is expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((0, STAT.removesuffix("@end\n"), ""), Incomplete),
+        ((0, "@stat\n@end\n", "sh: stat: not found"), CannotAssess),
+        ((0, STAT, "stat: cannot statx '/etc/passwd': Input/output error"), CannotAssess),
+        ((0, "@stat\n644 0 0 name with\n@end\n", ""), CannotAssess),
+        ((0, "644 0 0 /etc/passwd|regular file\n@end\n", ""), CannotAssess),
+    ],
+)
+def test_file_stats_that_are_no_answer(answer, error):
+    with pytest.raises(error):
+        table("file_stats", answer)
+
+
+def writable(out, err="", uid="0"):
+    answers = {
+        "cat /proc/self/mounts": "/dev/sda1 / ext4 rw 0 0\nproc /proc proc rw 0 0\n",
+        lambda command: "find / -xdev" in command: (0, f"{uid}\n{out}", err),
+    }
+    return open_facts(FakeTransport(results=answers)).world_writable
+
+
+def test_world_writable_names_may_hold_anything():
+    found = writable("/a b\0/srv/x/\0/new\nline\0@end 0\n")
+    assert found.files == ("/a b", "/new\nline")
+    assert found.folders == ("/srv/x",)
+    found.require_all()
+
+
+@pytest.mark.parametrize(
+    ("err", "uid", "whole"),
+    [
+        ("", "0", True),
+        ("find: '/proc/7': No such file or directory\n", "0", True),
+        ("find: '/root': Permission denied\n", "0", False),
+        ("", "1000", False),
+    ],
+)
+def test_a_search_says_what_it_did_not_see(err, uid, whole):
+    found = writable("@end 1\n", err, uid)
+    assert found.files == ()
+    if whole:
+        found.require_all()
+    else:
+        with pytest.raises(Incomplete, match="not whole"):
+            found.require_all()
+
+
+@pytest.mark.parametrize("out", ["/a\0", "/a\0@end 137\n", ""])
+def test_a_search_that_was_cut_is_no_answer(out):
+    with pytest.raises(Incomplete):
+        writable(out)
