@@ -1,0 +1,1 @@
+"""HTTP endpoints: headers, cookies, methods, error pages."""

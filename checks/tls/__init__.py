@@ -1,0 +1,1 @@
+"""TLS: certificates, protocol versions, cipher suites."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from pytest_sysaudit.errors import NotApplicable
 from pytest_sysaudit.http.headers import values
+from pytest_sysaudit.http.pages import page
 
 if TYPE_CHECKING:
     from pytest_sysaudit.http.client import HttpClient
@@ -52,20 +55,24 @@ def parse_cookie(text: str) -> Cookie:
 
 
 def set_by(response: Any) -> list[Cookie]:
-    """Return the cookies that *response*, and each redirect on the way to it, sets."""
-    hops = [*response.history, response]
-    return [parse_cookie(text) for hop in hops for text in values(hop, "Set-Cookie")]
+    """Return the cookies of *response* and of the redirects to it on the same host.
+
+    One that is set again, for the same domain and path, counts as it was set last.
+    """
+    host = urlsplit(response.url).hostname
+    hops = [hop for hop in response.history if urlsplit(hop.url).hostname == host]
+    found = [parse_cookie(text) for hop in (*hops, response) for text in values(hop, "Set-Cookie")]
+    return list({(c.name, *map(c.attributes.get, ("domain", "path"))): c for c in found}.values())
 
 
-def fresh_cookies(client: HttpClient, path: str = "") -> list[Cookie]:
-    """Ask for *path* as a visitor without cookies and return those that are set.
+def fresh_cookies(client: HttpClient) -> list[Cookie]:
+    """Ask for base_url as a visitor without cookies and return those that are set.
 
     Raises:
         NotApplicable: none is set.
+        CannotAssess: no page was seen; see `page`.
     """
-    from pytest_sysaudit.errors import NotApplicable
-
-    found = set_by(client.fork().get(path))
+    found = set_by(page(client.fork()))
     if not found:
-        raise NotApplicable(f"{client.join(path)} sets no cookies")
+        raise NotApplicable(f"{client.base_url} sets no cookies")
     return found

@@ -7,11 +7,15 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
 
 if TYPE_CHECKING:
+    from pytest_sysaudit.http.adapter import HttpResponse
     from pytest_sysaudit.http.client import HttpClient
+
+_OK, _ERRORS = 200, 400
 
 #: What programs print when they fail, by the language or framework.
 _TRACES = {
@@ -28,14 +32,40 @@ _TRACES = {
 }
 
 
-def error_page(client: HttpClient) -> Any:
+def page(client: HttpClient, **options: Any) -> HttpResponse:
+    """Ask for base_url and return the page, redirects on the endpoint's host followed.
+
+    Args:
+        client: the endpoint.
+        options: as for ``client.get``.
+
+    Raises:
+        CannotAssess: what is there is no page of this endpoint: an error, or a redirect elsewhere.
+    """
+    response = client.get("", **options)
+    there = urlsplit(response.url).hostname
+    if response.redirect_refused or there != client.settings.policy.base.host:
+        where = response.redirect_refused or response.url
+        raise CannotAssess(
+            f"{client.base_url} redirects to {client.settings.redact(where)}, so no page of this "
+            "endpoint was seen; give base_url the path of one"
+        )
+    if response.status_code >= _ERRORS:
+        raise CannotAssess(
+            f"{client.base_url} is answered with {response.status_code}, so no page was seen; "
+            "give base_url the path of one, and auth if it needs that"
+        )
+    return response
+
+
+def error_page(client: HttpClient) -> HttpResponse:
     """Ask for a page that cannot exist and return the answer.
 
     Raises:
         CannotAssess: the answer is no error: the server answers everything alike.
     """
     response = client.get(f"/{secrets.token_hex(12)}")
-    if response.status_code < 400:  # noqa: PLR2004 - where errors begin
+    if response.status_code < _ERRORS:
         raise CannotAssess(
             f"{response.url}: a page that does not exist is answered with "
             f"{response.status_code}, so no error page was seen"
@@ -104,7 +134,7 @@ def security_txt(client: HttpClient) -> SecurityTxt | None:
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if response.status_code in (404, 410):
         return None
-    if response.status_code != 200:  # noqa: PLR2004 - OK
+    if response.status_code != _OK:
         raise CannotAssess(f"{response.url}: status {response.status_code}")
     return parse_security_txt(response.text) if kind == "text/plain" else None
 
@@ -146,7 +176,7 @@ def answers_trace(client: HttpClient) -> bool:
         except CannotAssess as error:
             raise CannotAssess(f"{error}; add TRACE to allow_methods to send one") from error
     response = client.request("TRACE", "", allow_redirects=False)
-    return response.status_code == 200 and "TRACE /" in response.text  # noqa: PLR2004 - OK
+    return response.status_code == _OK and "TRACE /" in response.text
 
 
 def require_https(client: HttpClient) -> None:

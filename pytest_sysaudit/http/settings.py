@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
+from requests.auth import AuthBase, HTTPBasicAuth
 
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.evidence.redact import Redactor
 from pytest_sysaudit.http.adapter import Limits
 from pytest_sysaudit.http.policy import Origin, Policy
 from pytest_sysaudit.http.trust import default_store, load_store
-from pytest_sysaudit.inventory.model import SECRET_PATTERN, Http
+from pytest_sysaudit.inventory.model import Http
+from pytest_sysaudit.inventory.secrets import is_reference
 from pytest_sysaudit.inventory.target import Target
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def read_settings(target: Target, secrets: Secrets) -> Settings:
         raise TypeError(f"{target.name} is no http target")
     if entry.base_url is None:
         raise CannotAssess(f"{target.name}: the inventory gives no base_url")
-    redactor = getattr(secrets, "redactor", None) or Redactor()
+    vault = _Vault(target, secrets)
     timeout = (float(target.setting("connect_timeout")), float(entry.read_timeout))
     return Settings(
         target=target.name,
@@ -69,9 +70,9 @@ def read_settings(target: Target, secrets: Secrets) -> Settings:
         store=_store(target),
         cert=_client_cert(target),
         proxy=entry.proxy or "",
-        headers=_headers(target, entry, secrets),
-        auth=_auth(target, entry, secrets),
-        redact=redactor.text,
+        headers=_headers(entry, vault),
+        auth=_auth(entry, vault),
+        redact=vault.redactor.text,
     )
 
 
@@ -123,24 +124,32 @@ def _client_cert(target: Target) -> tuple[str, str] | str | None:
     return (cert, key) if cert and key else cert or None
 
 
-def _auth(target: Target, entry: Http, secrets: Secrets) -> Auth | None:
+class _Vault:
+    """Gets the secrets of one target, and redacts them wherever they come up."""
+
+    def __init__(self, target: Target, secrets: Secrets) -> None:
+        self.redactor = Redactor()
+        self._target, self._secrets = target, secrets
+
+    def get(self, ref: str, what: str) -> str:
+        purpose = f"{what} of {self._target.name}"
+        value = self._secrets.get(ref, purpose=purpose, base=self._target.base)
+        self.redactor.add(value)
+        return value
+
+
+def _auth(entry: Http, vault: _Vault) -> Auth | None:
     if entry.auth is None:
         return None
     if entry.auth.bearer:
-        token = secrets.get(
-            entry.auth.bearer, purpose=f"bearer token of {target.name}", base=target.base
-        )
-        return _Bearer(token)
+        return _Bearer(vault.get(entry.auth.bearer, "bearer token"))
     if entry.auth.basic:
-        basic = entry.auth.basic
-        password = secrets.get(
-            basic.password, purpose=f"password of {basic.user} on {target.name}", base=target.base
-        )
-        return requests.auth.HTTPBasicAuth(basic.user.encode("utf-8"), password.encode("utf-8"))
+        password = vault.get(entry.auth.basic.password, f"password of {entry.auth.basic.user}")
+        return HTTPBasicAuth(entry.auth.basic.user.encode(), password.encode())
     return None
 
 
-class _Bearer(requests.auth.AuthBase):
+class _Bearer(AuthBase):
     def __init__(self, token: str) -> None:
         self._token = token
 
@@ -149,11 +158,9 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-def _headers(target: Target, entry: Http, secrets: Secrets) -> dict[str, str]:
+def _headers(entry: Http, vault: _Vault) -> dict[str, str]:
     """Return the headers to send; a value may be the reference of a secret."""
     return {
-        name: secrets.get(value, purpose=f"header {name} of {target.name}", base=target.base)
-        if re.fullmatch(SECRET_PATTERN, value)
-        else value
+        name: vault.get(value, f"header {name}") if is_reference(value) else value
         for name, value in entry.headers.items()
     }

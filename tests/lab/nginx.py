@@ -18,7 +18,7 @@ PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
 #: What a well-kept site sends, on error pages, too.
 GOOD_HEADERS = """
 add_header Strict-Transport-Security "max-age=63072000; includeSubDomains" always;
-add_header Content-Security-Policy "default-src 'self'; object-src 'none'; frame-ancestors 'none'" always;
+add_header Content-Security-Policy "default-src 'self'; frame-ancestors 'none'" always;
 add_header X-Content-Type-Options nosniff always;
 add_header X-Frame-Options DENY always;
 add_header Referrer-Policy no-referrer always;
