@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import testinfra.host
+import testinfra.modules
 
 from pytest_sysaudit.backend import Link, SysauditBackend
 from pytest_sysaudit.facts import Facts, open_facts
+from pytest_sysaudit.facts.base import Reader
 from pytest_sysaudit.inventory.target import Target
+from pytest_sysaudit.queries import AskingHost
 from pytest_sysaudit.transport.base import FileStat, Transport
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.health import Health
 
 
 class Files:
@@ -32,10 +40,25 @@ class Files:
 
 
 class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no types
-    """A testinfra host over one of our transports."""
+    """A testinfra host over one of our transports.
 
-    def __init__(self, target: Target, transport: Transport, facts: Facts | None = None) -> None:
-        link = Link(target, transport, facts or open_facts(transport))
+    Its modules (``host.file``, ``host.package``, ...) ask through `AskingHost`, so what could not
+    be found out raises `CannotAssess` and is never a "no".
+
+    Args:
+        target: the inventory entry.
+        transport: the open way to it.
+        extra_facts: further fact tables by name, as in `pytest_sysaudit.facts.TABLES`.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        transport: Transport,
+        *,
+        extra_facts: Mapping[str, str | Reader] | None = None,
+    ) -> None:
+        link = Link(target, transport, open_facts(transport, extra_facts))
         super().__init__(SysauditBackend(target.name, link=link))
 
     @property
@@ -55,14 +78,45 @@ class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no typ
         return self._link.facts.as_user(users[-1] if users else None)
 
     @property
-    def health(self) -> Any:
-        """Load, memory, disks, processes, sockets; see `pytest_sysaudit.facts.health.Health`."""
-        return self.facts.health
+    def health(self) -> Health:
+        """Load, memory, disks, processes, sockets, users."""
+        health: Health = self.facts.health
+        return health
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """What identifies the host; see `Transport.identity`."""
+        return self.transport.identity
 
     @property
     def sftp(self) -> Files:
         """Files: ``read``, ``stat`` and ``listdir``."""
         return Files(self.transport)
+
+    def close(self) -> None:
+        """Close the connection; may be called twice."""
+        self.transport.close()
+
+    @classmethod
+    def get_host(cls, hostspec: str, **kwargs: Any) -> testinfra.host.Host:
+        """Return testinfra's host for *hostspec*; for ``sysaudit://NAME`` it is one of ours."""
+        return testinfra.host.Host.get_host(hostspec, **kwargs)
+
+    @classmethod
+    def get_hosts(cls, hosts: Any, **kwargs: Any) -> list[testinfra.host.Host]:
+        """Return testinfra's hosts for *hosts*; see `get_host`."""
+        return list(testinfra.host.Host.get_hosts(hosts, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in testinfra.modules.modules:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        module = getattr(self._asking, name)
+        setattr(self, name, module)
+        return module
+
+    @cached_property
+    def _asking(self) -> AskingHost:
+        return AskingHost(self.backend)
 
     @property
     def _link(self) -> Link:

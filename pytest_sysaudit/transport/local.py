@@ -10,7 +10,7 @@ import secrets as randomness
 import stat
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicable, TimedOut
 from pytest_sysaudit.inventory import model
 from pytest_sysaudit.inventory.target import Target
+from pytest_sysaudit.record import Plain
 from pytest_sysaudit.text import decode
 from pytest_sysaudit.transport.base import (
     ENVIRONMENT,
@@ -97,6 +98,14 @@ class LocalTransport:
         """Return the names in the folder *path*; see `Transport.listdir`."""
         with _os_errors(path), os.scandir(os.fsencode(path)) as entries:
             return sorted(decode(entry.name) for entry in entries)
+
+    def measure(self, name: str, how: Callable[[], Plain]) -> Plain:
+        """Return what *how*, a library of this process, says about this machine, as JSON data.
+
+        A transport that records keeps it under *name*, one that replays answers from there.
+        """
+        del name
+        return how()
 
     def close(self) -> None:
         """Do nothing: no command outlives its `run`."""

@@ -1,0 +1,238 @@
+"""The health of a host that may have no python: one round trip of POSIX shell and /proc."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pytest_sysaudit.errors import CannotAssess, Incomplete
+from pytest_sysaudit.facts import health_users, sockets
+from pytest_sysaudit.facts.base import parse_lines
+from pytest_sysaudit.facts.health import (
+    CPU_INTERVAL,
+    NOT_A_DISK,
+    Health,
+    disk_key,
+    is_disk,
+    unique_disks,
+)
+from pytest_sysaudit.record import Plain
+from pytest_sysaudit.text import first_line
+from pytest_sysaudit.transport.base import CommandResult
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.base import Facts
+
+_KEEP_OUT = "|".join(sorted(NOT_A_DISK - {"overlay"}))
+#: df is only asked about what cannot hang it. %b undoes the octal escapes of the kernel.
+_DISKS = f"""cat /proc/self/mountinfo || exit
+set --
+while read -r id parent number root path options rest; do
+  kind=${{rest#*- }}; kind=${{kind%% *}}
+  case $kind in {_KEEP_OUT}|fuse.*) continue ;; esac
+  [ "$kind" = overlay ] && [ "$path" != / ] && continue
+  path=$(printf '%b.' "$path"); path=${{path%.}}
+  [ -e "$path" ] && [ ! -d "$path" ] && continue
+  set -- "$@" "$path"
+done </proc/self/mountinfo
+[ $# -gt 0 ] || exit 0
+echo; df -P -k "$@" || exit
+echo; df -P -i "$@\""""
+#: The first word is our own process, so that our own session can be left out.
+_PROCESSES = """echo $$
+cat /proc/[0-9]*/stat 2>/dev/null
+:"""
+_LISTENING = """if command -v ss >/dev/null && out=$(ss -Hlntup); then
+  printf 'ss\\n%s\\n@end\\n' "$out"
+  exit
+fi
+echo proc
+for name in tcp tcp6 udp udp6; do
+  [ -e /proc/net/$name ] || continue
+  sed -n "2,\\$s/^/$name /p" /proc/net/$name || exit
+done
+echo @end"""
+_COMMANDS: Mapping[str, str] = {
+    "load": "cat /proc/loadavg",
+    "memory": "cat /proc/meminfo",
+    "stat": "grep -E '^(cpu|btime)' /proc/stat",
+    "uptime": "cat /proc/uptime",
+    "disks": _DISKS,
+    "processes": _PROCESSES,
+    "listening": _LISTENING,
+    "users": health_users.SCRIPT,
+}
+_CPU = f"head -n 1 /proc/stat; sleep {CPU_INTERVAL}; head -n 1 /proc/stat"
+_STAT = re.compile(
+    rb"^(\d+) \(.{0,64}?\) ([A-Za-z]) -?\d+ -?\d+ (-?\d+) ", re.MULTILINE | re.DOTALL
+)
+_USER = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+)')
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def read_there(facts: Facts) -> Health:
+    """Return the health of a host, read in one round trip.
+
+    Only `Health.cpu_percent`, which takes its time, is a second one when it is asked for.
+
+    Raises:
+        CannotAssess: the round trip failed as a whole.
+    """
+    found = facts.frame(_COMMANDS)
+    parsers = {
+        "cpu_count": partial(cpu_count, found["stat"]),
+        "load": partial(load, found["load"]),
+        "memory": partial(memory, found["memory"]),
+        "swap": partial(swap, found["memory"]),
+        "disks": partial(disks, found["disks"]),
+        "processes": partial(processes, found["processes"]),
+        "listening": partial(listening, found["listening"]),
+        "boot_time": partial(boot_time, found["stat"]),
+        "uptime": partial(uptime, found["uptime"]),
+        "users": partial(health_users.parse, found["users"]),
+    }
+    return Health({**parsers, "cpu_percent": lambda: cpu_percent(facts.run(_CPU))})
+
+
+def load(result: CommandResult) -> Plain:
+    """Parse /proc/loadavg."""
+    return [float(word) for word in result.expect().out.split()[:3]]
+
+
+def memory(result: CommandResult) -> Plain:
+    """Parse /proc/meminfo for main memory."""
+    values = _meminfo(result)
+    return {"total": values["MemTotal"], "available": values["MemAvailable"]}
+
+
+def swap(result: CommandResult) -> Plain:
+    """Parse /proc/meminfo for swap space."""
+    values = _meminfo(result)
+    return {"total": values["SwapTotal"], "used": values["SwapTotal"] - values["SwapFree"]}
+
+
+def _meminfo(result: CommandResult) -> dict[str, int]:
+    def one(line: str) -> tuple[str, int]:
+        name, value = line.split(":")
+        number, *unit = value.split()
+        return name, int(number) * (1024 if unit == ["kB"] else 1)
+
+    return dict(parse_lines("/proc/meminfo", result.expect().out, one))
+
+
+def cpu_count(result: CommandResult) -> Plain:
+    """Count the CPUs in /proc/stat."""
+    count = len(re.findall(r"^cpu\d+ ", result.expect().out, re.MULTILINE))
+    if not count:
+        raise CannotAssess("/proc/stat: no CPU in it")
+    return count
+
+
+def cpu_percent(result: CommandResult) -> Plain:
+    """Parse two first lines of /proc/stat, taken one after the other."""
+    first, second = (list(map(int, line.split()[1:])) for line in result.expect().out.splitlines())
+    # user, nice, system, idle, iowait, irq, softirq, steal; guests are in user and nice already
+    spent = [after - before for before, after in zip(first, second, strict=True)][:8]
+    idle = spent[3] + spent[4]
+    return 100 * (sum(spent) - idle) / sum(spent) if sum(spent) else 0.0
+
+
+def boot_time(result: CommandResult) -> Plain:
+    """Parse the btime line of /proc/stat: seconds since the epoch."""
+    return float(re.findall(r"^btime (\d+)$", result.expect().out, re.MULTILINE)[0])
+
+
+def uptime(result: CommandResult) -> Plain:
+    """Parse /proc/uptime: seconds."""
+    return float(result.expect().out.split()[0])
+
+
+def processes(result: CommandResult) -> Plain:
+    """Parse the process id of our shell and every /proc/PID/stat."""
+    own, _, rest = result.expect().stdout.partition(b"\n")
+    found = {pid: (state, session) for pid, state, session in _STAT.findall(rest)}
+    if b"1" not in found:
+        raise Incomplete("processes: only our own are visible (/proc is mounted with hidepid)")
+    # What reads this is seen as well, and its dead children are zombies for a moment.
+    session = found.get(own.strip(), (b"", b""))[1]
+    others = [state for state, its_session in found.values() if its_session != session]
+    return {"count": len(others), "zombies": others.count(b"Z")}
+
+
+def disks(result: CommandResult) -> Plain:
+    """Parse mountinfo and the two tables of df.
+
+    Raises:
+        Incomplete: df could not see one of them.
+    """
+    if not result.ok:
+        raise Incomplete(f"disks: df: {first_line(result.err) or result.exit_code}")
+    mountinfo, *tables = result.out.split("\n\n")
+    mounts = dict(parse_lines("mountinfo", mountinfo, _mount))
+    if len(tables) != 2:  # noqa: PLR2004 - sizes and inodes
+        return []
+    inodes = {path: numbers for numbers, path in _df(tables[1])}
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for (total, used, free), path in _df(tables[0]):
+        if path not in mounts:
+            continue  # hidden under a later mount
+        number, kind, device = mounts[path]
+        disk: dict[str, Any] = {"mount": path, "device": device, "fstype": kind}
+        disk.update(total=total * 1024, used=used * 1024, free=free * 1024)
+        if inodes[path][0]:
+            disk.update(inodes_total=inodes[path][0], inodes_used=inodes[path][1])
+        found.append((disk_key(device, number), disk))
+    return unique_disks(found)
+
+
+def _mount(line: str) -> tuple[str, tuple[str, str, str]] | None:
+    before, _, after = line.partition(" - ")
+    _, _, number, _, path, *_ = before.split(" ")
+    kind, device, *_ = after.split(" ")
+    path = _unescape(path)
+    return (path, (number, kind, _unescape(device))) if is_disk(kind, path) else None
+
+
+def _df(table: str) -> list[tuple[tuple[int, int, int], str]]:
+    """Parse ``df -P``: the three numbers of each line and where it is mounted."""
+    row = re.compile(r"^.*?\s+(\d+|-)\s+(-?\d+|-)\s+(-?\d+|-)\s+(?:\d+%|-)\s+(/.*)$")
+
+    def one(line: str) -> tuple[tuple[int, int, int], str]:
+        match = row.match(line)
+        if match is None:
+            raise ValueError("not a line of df -P")
+        total, used, free = (0 if word == "-" else int(word) for word in match.groups()[:3])
+        return (total, used, free), match[4]
+
+    return parse_lines("df", table.split("\n", 1)[1], one)
+
+
+def _unescape(text: str) -> str:
+    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def listening(result: CommandResult) -> Plain:
+    """Parse the output of ss, or of /proc/net where there is no ss."""
+    text = result.expect().out
+    if not text.startswith("ss\n"):
+        return [
+            {"protocol": item.protocol, "address": item.address, "port": item.port}
+            for item in sockets.parse(text)
+        ]
+    return parse_lines("ss", text.removeprefix("ss\n").removesuffix("@end\n"), _ss)
+
+
+def _ss(line: str) -> Plain:
+    protocol, _, _, _, local, _, *rest = line.split(None, 6)
+    address, _, port = local.rpartition(":")
+    address = address.strip("[]").partition("%")[0]
+    name, pid = next(iter(sorted(_USER.findall(" ".join(rest)), key=lambda u: int(u[1]))), ("", ""))
+    return {
+        "protocol": protocol,
+        "address": "::" if address == "*" else address,
+        "port": int(port),
+        "pid": int(pid) if pid else None,
+        "process": name or None,
+    }
