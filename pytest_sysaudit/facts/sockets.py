@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,10 @@ class Listener:
         address = ipaddress.ip_address(self.address.partition("%")[0])
         mapped = getattr(address, "ipv4_mapped", None)
         return bool((mapped or address).is_loopback)
+
+    def fits(self, ports: Collection[int | str]) -> bool:
+        """Whether *ports* hold its number, or protocol and number as ``udp/53``."""
+        return self.port in ports or f"{self.protocol}/{self.port}" in ports
 
     def __str__(self) -> str:
         address = f"[{self.address}]" if ":" in self.address else self.address
