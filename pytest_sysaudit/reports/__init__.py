@@ -138,7 +138,10 @@ def write(
 
 
 def _write_atomically(writer: Writer, document: Mapping[str, Plain], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
     temporary = path.parent / f".sysaudit-{secrets.token_hex(6)}.tmp"
     try:
         writer(document, temporary)

@@ -22,12 +22,16 @@ def width_of(text: str) -> int:
 
 
 def fit(text: str, width: int) -> str:
-    """Return *text* on one line of at most *width* columns; a cut shows as an ellipsis."""
-    flat = one_line(text)
-    if width_of(flat) <= width:
-        return flat
+    """Return *text* on one line of at most *width* columns."""
+    return cut(one_line(text), width)
+
+
+def cut(line: str, width: int) -> str:
+    """Return at most *width* columns of *line*, blanks as they are; a cut shows as an ellipsis."""
+    if width_of(line) <= width:
+        return line
     kept, used = [], 1
-    for char in flat:
+    for char in line:
         used += _columns(char)
         if used > width:
             break

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from pytest_sysaudit.record import Plain, Severity, Verdict
-from pytest_sysaudit.reports.columns import fit, listing, one_line, pad, width_of
+from pytest_sysaudit.reports.columns import cut, fit, listing, one_line, pad, width_of
 from pytest_sysaudit.text import first_line, plural
 
 Line = tuple[str, str]
@@ -64,8 +64,8 @@ def lines(document: Mapping[str, Plain], width: int = 80, verbose: int = 0) -> l
     Args:
         document: from `document.build`.
         width: columns of the terminal; only the gate's and the total's line may be longer.
-        verbose: 0 for what failed or was not assessed, shortened; 1 for all of it, manual and waived
-            controls and clean targets too.
+        verbose: 0 for what failed or was not assessed, shortened; 1 for all of it, and for manual
+            and waived controls and clean targets too.
     """
     return list(_Summary(document, max(width, 40), verbose).lines())
 
@@ -153,10 +153,10 @@ class _Summary:
         limit = len(self.dead) if self.verbose else _TARGETS
         for name in sorted(self.dead)[:limit]:
             count = self.counts[name][Verdict.ERROR.value]
-            end = f"   ({plural(count, 'check')} not assessed)"
-            start = f"{pad(_name(name), self.names)}   not reached: "
-            room = self.width - width_of(start) - len(end)
-            yield start + fit(str(self.dead[name]["reason"]), room) + end, "yellow"
+            end = f" ({plural(count, 'check')} not assessed)"
+            reason = one_line(str(self.dead[name]["reason"]))
+            start = f"{pad(_name(name), self.names)}   not reached: {reason}"
+            yield cut(start, self.width - len(end)) + end, "yellow"
         if len(self.dead) > limit:
             yield f"and {len(self.dead) - limit} more targets not reached (-v shows all)", "yellow"
 
@@ -213,9 +213,8 @@ def _reason(rows: Sequence[Row]) -> str:
     reason = one_line(first_line(str(first["message"]))) or _WORDS[first["verdict"]]
     if not first["resource"]:
         return reason
-    resource = one_line(str(first["resource"]))
-    more = f" and {len(single) - 1} more" if len(single) > 1 else ""
-    return f"{reason} ({resource}{more})"
+    count = f"{len(single)} resources: " if len(single) > 1 else ""
+    return f"{reason} ({count}{one_line(str(first['resource']))})"
 
 
 def _counts(verdicts: Mapping[str, int]) -> str:
