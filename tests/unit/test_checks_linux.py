@@ -1,0 +1,447 @@
+"""Every Linux check on canned hosts: well, broken, and not to be known."""
+
+from __future__ import annotations
+
+import pytest
+from lab.wellhost import (
+    ABSENT,
+    CUT,
+    DENIED,
+    NOT_ROOT,
+    STAT,
+    SYSCTL,
+    Case,
+    answers,
+    breaks,
+    rows,
+    uncovered,
+)
+
+from checks.linux import (
+    test_accounts,
+    test_file_modes,
+    test_kernel,
+    test_mounts,
+    test_packages,
+    test_services,
+    test_sudo,
+)
+
+#: All that keeps the accounts from being known.
+NO_ACCOUNTS = (
+    answers("passwd", DENIED),
+    answers("passwd", (2, "", "sed: can't read /etc/passwd: No such file or directory")),
+    answers("passwd", ""),
+    answers("group", "root:x:0\n"),
+)
+NO_SHADOW = (
+    answers("shadow", DENIED),
+    answers("shadow", ""),
+    answers("shadow", (2, "", "awk: cannot open /etc/shadow (No such file or directory)")),
+)
+NO_STATS = (answers("file_stats", CUT), answers("file_stats", "@stat\n@end\n"))
+NO_SYSCTL = (answers("sysctl", CUT), answers("sysctl", (1, "", "sh: cd: /proc/sys")))
+NO_SEARCH = (answers("world_writable", "0\n/a"), answers("world_writable", "1000\n@end 0\n"))
+
+
+def denied(path):
+    """The file's facts are refused."""
+    complaint = f"stat: cannot statx '{path}': Permission denied"
+    return answers("file_stats", (0, "@stat\n755 0 0 /etc|directory\n@end\n", complaint))
+
+
+#: No file is there.
+GONE = answers("file_stats", "@stat\n755 0 0 /etc|directory\n@end\n")
+
+
+def file_case(check, path, /, *bad, **params):
+    """A check of one file: each of *bad* is the beginning of a stat line that fails."""
+    line = next(line for line in STAT.splitlines() if f" {path}|" in line)
+    return Case(
+        check,
+        fails=tuple(breaks("file_stats", line, f"{b} {path}|regular file") for b in bad),
+        errors=(*NO_STATS, denied(path)),
+        absent=(GONE,),
+        params=params,
+    )
+
+
+def key_case(check, key, /, *bad, absent=True, **params):
+    """A check of one kernel setting: each of *bad* is a value that fails."""
+    path = key.replace(".", "/")
+    line = next(line for line in SYSCTL.splitlines() if line.startswith(f"./{path}:"))
+    without = SYSCTL.replace(f"{line}\n", "")
+    return Case(
+        check,
+        fails=tuple(breaks("sysctl", line, f"./{path}:{value}") for value in bad),
+        errors=(
+            *NO_SYSCTL,
+            breaks("sysctl", line, f"./{path}:what"),
+            answers("sysctl", (0, without, f"grep: ./{path}: Permission denied\n")),
+        ),
+        absent=(answers("sysctl", without),) if absent else (),
+        params=params,
+    )
+
+
+ACCOUNTS = [
+    Case(
+        test_accounts.test_only_root_has_uid_0,
+        fails=(
+            breaks("passwd", "ann:x:1000", "ann:x:0"),
+            breaks("passwd", "root:x:0:0", "root:x:5:0"),
+            breaks("passwd", "ann:x:1000", "root:x:0"),
+        ),
+        errors=NO_ACCOUNTS,
+    ),
+    Case(
+        test_accounts.test_no_account_has_an_empty_password,
+        fails=(
+            breaks("shadow", "$y$:73", ":0"),
+            breaks("passwd", "ann:x:", "ann::"),
+        ),
+        errors=(*NO_SHADOW, *NO_ACCOUNTS),
+        passes=(breaks("shadow", "$y$:73", "!:2"), breaks("shadow", "$y$:73", "*:4")),
+    ),
+    Case(
+        test_accounts.test_passwords_are_shadowed,
+        fails=(breaks("passwd", "ann:x:", "ann:(hidden):"), breaks("passwd", "ann:x:", "ann::")),
+        errors=NO_ACCOUNTS,
+    ),
+    Case(
+        test_accounts.test_password_hashes_are_strong,
+        fails=(
+            breaks("shadow", "$y$:73", "$1$:34"),
+            breaks("shadow", "$y$:73", "a:13"),
+            breaks("shadow", "$y$:73", "$0$:9"),
+        ),
+        errors=NO_SHADOW,
+        passes=(breaks("shadow", "$y$:73", "!:34"), breaks("shadow", "$y$:73", "$6$:106")),
+    ),
+    Case(
+        test_accounts.test_user_ids_are_unique,
+        fails=(breaks("passwd", "ann:x:1000", "ann:x:1"),),
+        errors=NO_ACCOUNTS,
+    ),
+    Case(
+        test_accounts.test_group_ids_are_unique,
+        fails=(breaks("group", "ann:x:1000", "ann:x:42"),),
+        errors=NO_ACCOUNTS,
+    ),
+    Case(
+        test_accounts.test_names_are_unique,
+        fails=(breaks("passwd", "daemon:x:1", "ann:x:1"),),
+        errors=NO_ACCOUNTS,
+        params={"kind": "users"},
+    ),
+    Case(
+        test_accounts.test_names_are_unique,
+        fails=(breaks("group", "daemon:x:1", "ann:x:1"),),
+        errors=NO_ACCOUNTS,
+        params={"kind": "groups"},
+    ),
+    Case(
+        test_accounts.test_primary_groups_exist,
+        fails=(breaks("passwd", "ann:x:1000:1000", "ann:x:1000:1001"),),
+        errors=NO_ACCOUNTS,
+    ),
+    Case(
+        test_accounts.test_system_accounts_have_no_shell,
+        fails=(
+            breaks("passwd", "/usr/sbin/nologin", "/bin/sh"),
+            breaks("passwd", "/usr/sbin/nologin", ""),
+            breaks("login_defs", "UID_MIN 1000", "UID_MIN 2000"),
+        ),
+        errors=(*NO_ACCOUNTS, answers("login_defs", DENIED), answers("login_defs", "UID_MIN x\n")),
+        passes=(answers("login_defs", (1, "", "cat: /etc/login.defs: No such file or directory")),),
+    ),
+    Case(
+        test_accounts.test_no_accounts_come_from_nis,
+        fails=(
+            breaks("passwd", "ann:x", "+::::::\nann:x"),
+            breaks("group", "ann:x", "+:::\nann:x"),
+        ),
+        errors=NO_ACCOUNTS,
+    ),
+    Case(
+        test_accounts.test_group_shadow_is_empty,
+        fails=(
+            breaks("group", "shadow:x:42:", "shadow:x:42:ann"),
+            breaks("passwd", "ann:x:1000:1000", "ann:x:1000:42"),
+        ),
+        errors=NO_ACCOUNTS,
+        absent=(breaks("group", "shadow:", "other:"),),
+    ),
+]
+SUDO = [
+    Case(
+        test_sudo.test_sudo_asks_for_a_password,
+        fails=(
+            answers(
+                "sudoers",
+                '{"User_Specs": [{"User_List": [{"username": "ann"}], "Cmnd_Specs": '
+                '[{"Options": [{"authenticate": false}], "Commands": [{"command": "ALL"}]}]}]}',
+            ),
+            answers("sudoers", '{"Defaults": [{"Options": [{"authenticate": false}]}]}'),
+        ),
+        errors=(
+            answers("sudoers", NOT_ROOT),
+            answers("sudoers", (1, "", "parse error")),
+            answers("sudoers", '{"User_Specs"'),
+        ),
+        absent=(answers("sudoers", ABSENT),),
+    ),
+    Case(
+        test_sudo.test_sudoers_files_are_private,
+        fails=(
+            breaks("file_stats", "440 0 0 /etc/sudoers|", "444 0 0 /etc/sudoers|"),
+            breaks("file_stats", "440 0 0 /etc/sudoers.d/", "442 0 0 /etc/sudoers.d/"),
+            breaks("file_stats", "440 0 0 /etc/sudoers.d/", "440 1000 0 /etc/sudoers.d/"),
+        ),
+        errors=(
+            *NO_STATS,
+            denied("/etc/sudoers"),
+            breaks("file_stats", "@stat", "/etc/sudoers.d\n@stat"),
+        ),
+        absent=(GONE,),
+    ),
+]
+FILES = [
+    file_case(
+        test_file_modes.test_passwd_is_writable_by_root_only, "/etc/passwd", "646 0 0", "644 7 0"
+    ),
+    file_case(
+        test_file_modes.test_group_is_writable_by_root_only, "/etc/group", "664 0 0", "644 0 7"
+    ),
+    file_case(
+        test_file_modes.test_shadow_is_private, "/etc/shadow", "644 0 42", "640 0 1", "640 1 42"
+    ),
+    file_case(
+        test_file_modes.test_gshadow_is_private, "/etc/gshadow", "644 0 42", "640 0 1", "640 1 42"
+    ),
+    *(
+        file_case(
+            test_file_modes.test_backups_of_account_files_are_no_laxer,
+            path,
+            "666 0 0",
+            "600 7 0",
+            path=path,
+            allowed=allowed,
+        )
+        for path, allowed in (("/etc/passwd-", 0o644), ("/etc/shadow-", 0o640))
+    ),
+    *(
+        file_case(
+            test_file_modes.test_cron_tables_are_writable_by_root_only,
+            path,
+            "775 0 0",
+            "700 7 0",
+            path=path,
+        )
+        for path in ("/etc/crontab", "/etc/cron.d", "/etc/cron.weekly")
+    ),
+    Case(
+        test_file_modes.test_no_host_is_trusted_by_name,
+        fails=(
+            breaks("file_stats", "@end", "600 0 0 /etc/hosts.equiv|regular file\n@end"),
+            breaks("file_stats", "@end", "600 0 0 /etc/ssh/shosts.equiv|regular file\n@end"),
+        ),
+        errors=(*NO_STATS, denied("/etc/hosts.equiv")),
+    ),
+    Case(
+        test_file_modes.test_no_file_is_writable_by_everybody,
+        fails=(
+            answers("world_writable", "0\n/etc/x\0@end 0\n"),
+            answers(
+                "world_writable", (0, "1000\n/etc/x\0@end 1\n", "find: '/r': Permission denied")
+            ),
+        ),
+        errors=NO_SEARCH,
+        passes=(answers("world_writable", "0\n/srv/x/\0@end 0\n"),),
+    ),
+    Case(
+        test_file_modes.test_open_folders_are_sticky,
+        fails=(answers("world_writable", "0\n/srv/x/\0@end 0\n"),),
+        errors=NO_SEARCH,
+        passes=(answers("world_writable", "0\n/etc/x\0@end 0\n"),),
+    ),
+]
+SYSTEM = [
+    Case(
+        test_packages.test_no_legacy_server_is_installed,
+        fails=(
+            breaks("packages", "rc \tvsftpd", "ii \tvsftpd"),
+            breaks("packages", "ii \tbash\t5\tamd64\t", "ii \tx\t5\tamd64\ttelnet-server"),
+            breaks("packages", "ii \tbash", "iU \ttftpd-hpa"),
+        ),
+        errors=(
+            answers("packages", CUT),
+            answers("packages", "dpkg\n@end\n"),
+            answers("packages", (2, "dpkg\n", "dpkg-query: error")),
+        ),
+        absent=(answers("packages", ABSENT),),
+    ),
+    Case(
+        test_packages.test_no_package_is_half_installed,
+        fails=(
+            breaks("packages", "ii \tbash", "iU \tbash"),
+            breaks("packages", "ii \tb", "iiR\tb"),
+        ),
+        errors=(answers("packages", CUT),),
+        absent=(answers("packages", ABSENT),),
+        passes=(breaks("packages", "ii \tbash", "hi \tbash"),),
+    ),
+    Case(
+        test_mounts.test_tmp_is_a_mount_of_its_own,
+        fails=(
+            breaks("mounts", "tmpfs /tmp tmpfs rw,nosuid,nodev,noexec 0 0\n", ""),
+            breaks("mounts", "tmpfs /tmp tmpfs rw,nosuid", "tmpfs /tmp tmpfs rw"),
+            breaks("mounts", "tmpfs /dev/shm tmpfs rw,nosuid", "tmpfs /tmp tmpfs rw"),
+        ),
+        errors=(answers("mounts", DENIED), answers("mounts", "tmpfs /tmp tmpfs rw 0 0\n")),
+    ),
+    Case(
+        test_mounts.test_shared_memory_runs_no_programs,
+        fails=(breaks("mounts", "/dev/shm tmpfs rw,nosuid", "/dev/shm tmpfs rw"),),
+        errors=(answers("mounts", DENIED), answers("mounts", "")),
+        absent=(breaks("mounts", "/dev/shm", "/dev/other"),),
+    ),
+    Case(
+        test_services.test_no_unit_has_failed,
+        fails=(breaks("units", "ActiveState=inactive", "ActiveState=failed"),),
+        errors=(answers("units", CUT), answers("units", (1, "", "Failed to connect to bus"))),
+        absent=(answers("units", ABSENT),),
+    ),
+    Case(
+        test_services.test_no_unwanted_service_runs,
+        fails=(
+            breaks("units", "ActiveState=inactive", "ActiveState=active"),
+            breaks("units", "cups.service disabled", "cups.service enabled"),
+            breaks("units", "ssh.service enabled", "rpcbind.socket enabled"),
+        ),
+        errors=(answers("units", CUT), answers("units", (1, "", "Failed to connect to bus"))),
+        absent=(answers("units", ABSENT),),
+    ),
+]
+KERNEL = [
+    key_case(test_kernel.test_addresses_are_random, "kernel.randomize_va_space", "1", "0"),
+    key_case(test_kernel.test_syn_cookies_are_on, "net.ipv4.tcp_syncookies", "0"),
+    *(
+        key_case(test_kernel.test_packets_are_not_forwarded, key, "1", key=key)
+        for key in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
+    ),
+    key_case(
+        test_kernel.test_redirects_are_off,
+        "net.ipv4.conf.eth0.secure_redirects",
+        "1",
+        absent=False,
+        family="ipv4",
+        name="secure_redirects",
+    ),
+    key_case(
+        test_kernel.test_redirects_are_off,
+        "net.ipv6.conf.all.accept_redirects",
+        "1",
+        family="ipv6",
+        name="accept_redirects",
+    ),
+    *(
+        key_case(test_kernel.test_source_routes_are_refused, key, "1", key=key)
+        for key in (
+            "net.ipv4.conf.default.accept_source_route",
+            "net.ipv6.conf.all.accept_source_route",
+        )
+    ),
+    key_case(
+        test_kernel.test_reverse_paths_are_filtered,
+        "net.ipv4.conf.eth0.rp_filter",
+        "0",
+        absent=False,
+    ),
+    key_case(
+        test_kernel.test_icmp_noise_is_ignored,
+        "net.ipv4.icmp_echo_ignore_broadcasts",
+        "0",
+        key="net.ipv4.icmp_echo_ignore_broadcasts",
+    ),
+    *(
+        key_case(
+            test_kernel.test_links_of_strangers_are_not_followed,
+            f"fs.protected_{name}",
+            "0",
+            name=name,
+        )
+        for name in ("hardlinks", "symlinks", "fifos", "regular")
+    ),
+    key_case(
+        test_kernel.test_kernel_addresses_are_hidden,
+        "kernel.perf_event_paranoid",
+        "1",
+        "-1",
+        key="kernel.perf_event_paranoid",
+        minimum=2,
+    ),
+    key_case(test_kernel.test_processes_cannot_read_each_other, "kernel.yama.ptrace_scope", "0"),
+    key_case(test_kernel.test_privileged_programs_leave_no_core_dump, "fs.suid_dumpable", "1", "2"),
+]
+CASES = [*ACCOUNTS, *SUDO, *FILES, *SYSTEM, *KERNEL]
+
+
+@pytest.mark.parametrize(("case", "broken", "expected"), rows(CASES))
+def test_verdicts(case, broken, expected):
+    verdict, reason = case.judge(*broken)
+    assert verdict is expected, reason
+    assert reason or verdict is expected.PASS
+
+
+def test_every_check_has_rows():
+    modules = (test_accounts, test_file_modes, test_kernel, test_mounts)
+    assert not uncovered(CASES, *modules, test_packages, test_services, test_sudo)
+
+
+def test_a_core_dump_through_an_absolute_pattern_is_fine():
+    case = Case(test_kernel.test_privileged_programs_leave_no_core_dump)
+    piped = answers(
+        "sysctl",
+        "./kernel/ostype:Linux\n./fs/suid_dumpable:2\n./kernel/core_pattern:|/usr/x\n@end 0\n",
+    )
+    assert case.judge(piped)[0] == "pass"
+
+
+def test_a_router_may_forward():
+    case = Case(
+        test_kernel.test_packets_are_not_forwarded,
+        inputs={"router": True},
+        params={"key": "net.ipv4.ip_forward"},
+    )
+    assert case.judge()[0] == "not_applicable"
+
+
+@pytest.mark.parametrize(
+    ("check", "inputs", "broken"),
+    [
+        (
+            test_accounts.test_system_accounts_have_no_shell,
+            {"allowed": ["root", "daemon"]},
+            breaks("passwd", "/usr/sbin/nologin", "/bin/sh"),
+        ),
+        (
+            test_file_modes.test_no_file_is_writable_by_everybody,
+            {"allowed": ["/srv/x"]},
+            answers("world_writable", "0\n/srv/x\0@end 0\n"),
+        ),
+        (
+            test_services.test_no_unit_has_failed,
+            {"allowed": ["cups.service"]},
+            breaks("units", "ActiveState=inactive", "ActiveState=failed"),
+        ),
+        (
+            test_packages.test_no_legacy_server_is_installed,
+            {"forbidden": ["telnetd"]},
+            breaks("packages", "rc \tvsftpd", "ii \tvsftpd"),
+        ),
+    ],
+)
+def test_inputs_make_exceptions(check, inputs, broken):
+    assert Case(check).judge(broken)[0] == "fail"
+    assert Case(check, inputs=inputs).judge(broken)[0] == "pass"
