@@ -6,6 +6,7 @@ import json
 import ssl
 import sys
 import threading
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,11 @@ class Handler(BaseHTTPRequestHandler):
     """What both servers have in common."""
 
     protocol_version = "HTTP/1.1"
-    server_version = "shop/1.0"
     sys_version = ""
 
     def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        """Send one answer; a HEAD request gets no body."""
+        """Send one answer; a HEAD request gets no body. Only pages that exist tell the version."""
+        self.server_version = "shop/1.0" if status < HTTPStatus.BAD_REQUEST else "shop"
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
@@ -82,7 +83,6 @@ class Shop(Handler):
             body = json.dumps({"status": "ok", "checks": {"database": "ok"}}).encode()
             self.answer(200, body, {**_HEADERS, "Content-Type": "application/json"})
         else:
-            self.server_version = "shop"
             self.answer(404, _MISSING, html)
 
     do_HEAD = do_GET  # noqa: N815 - the base class' name

@@ -27,6 +27,7 @@ from pytest_sysaudit.http.failures import translate
 from pytest_sysaudit.http.policy import Origin, Policy
 from pytest_sysaudit.http.session import TlsInfo, tls_info
 from pytest_sysaudit.http.watch import Watch
+from pytest_sysaudit.http.whole import WholeResponse
 from pytest_sysaudit.text import decode, printable
 
 #: Sending these twice does no more than sending them once.
@@ -67,6 +68,7 @@ class _Watched(HTTPConnection):
     """Tells the watch of its thread about its socket."""
 
     watches: ClassVar[Watches]
+    response_class = WholeResponse
     peer = ""
     tls: TlsInfo | None = None
 

@@ -139,11 +139,13 @@ class HttpClient(requests.Session):
         """
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self.settings.timeout
+        there = self.join(url)
+        self.settings.policy.require(method, there)
         try:
-            response = super().request(method, self.join(url), *args, **kwargs)
+            response = super().request(method, there, *args, **kwargs)
         except requests.TooManyRedirects as error:
             raise CannotAssess(
-                f"{method.upper()} {self.settings.redact(self.join(url))}: it redirects in a "
+                f"{method.upper()} {self.settings.redact(there)}: it redirects in a "
                 f"circle, or more than {self.max_redirects} times"
             ) from error
         if not isinstance(response, HttpResponse):
