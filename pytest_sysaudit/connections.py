@@ -136,12 +136,11 @@ class Connections:
         return value
 
     def _new_host(self, target: Target) -> Host:
-        from pytest_sysaudit.facts import open_facts
         from pytest_sysaudit.host import Host
         from pytest_sysaudit.transport import open_transport
 
         transport = open_transport(target, self._secrets, self.targets, extra=self._transports)
-        return Host(target, transport, open_facts(transport, self._facts))
+        return Host(target, transport, extra_facts=self._facts)
 
     def _new_aws(self, target: Target) -> AwsSession:
         from pytest_sysaudit.aws.session import open_session

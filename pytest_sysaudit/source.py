@@ -33,7 +33,8 @@ class Source:
     Attributes:
         sha256: of the function's text, decorators included; "" if there is no source to read.
         asserts: the asserted expressions, in order.
-        lines: the line numbers, in the file, of its assertions.
+        lines: the line numbers, in the file, of its assertions. One that shares its line with
+            the loop or branch around it is not among them: nobody could tell whether it ran.
         certain: whether at least one assertion runs whenever the function returns.
         resources: whether it uses ``audit.resource``.
     """
@@ -75,7 +76,8 @@ def read_source(function: Callable[..., Any]) -> Source:
     return Source(
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         asserts=tuple(ast.unparse(n.test) for n in found if isinstance(n, ast.Assert)),
-        lines=frozenset(first - 1 + getattr(node, "lineno", 0) for node in found),
+        lines=frozenset(first - 1 + getattr(node, "lineno", 0) for node in found)
+        - {first - 1 + node.lineno for node in ast.walk(tree) if isinstance(node, _BRANCHES)},
         certain=_certain(tree.body),
         resources=any(_called(node) == "resource" for node in ast.walk(tree)),
     )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,9 @@ from pytest_sysaudit.hooks.keys import check_key, state_of
 from pytest_sysaudit.hooks.state import State
 from pytest_sysaudit.hooks.targets import targets_of
 from pytest_sysaudit.record import Control, Plain, Severity
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.inventory.target import Target
 
 
 class ControlError(SysauditError):
@@ -30,6 +33,9 @@ def read_checks(config: pytest.Config, items: list[pytest.Item]) -> bool:
     What is wrong with a control is kept as the state's failure, and nothing is run.
     """
     state = state_of(config)
+    if state.failure is not None:
+        items.clear()
+        return True
     try:
         for item in items:
             if _is_check(item):
@@ -72,7 +78,7 @@ def _read(item: pytest.Item, state: State) -> Check:
     targets = targets_of(item)
     family = next(iter(targets), None)
     target = targets.pop(family) if family else None
-    inputs = _inputs(settings["inputs"], control.id, state, getattr(target, "inputs", {}))
+    inputs = _inputs(settings["inputs"], control.id, state, target)
     return Check(
         id=where,
         control=control,
@@ -143,19 +149,18 @@ def _inputs(
     declared: Mapping[str, Any],
     control: str,
     state: State,
-    given: Mapping[str, Mapping[str, Any]],
+    target: Target | None,
 ) -> dict[str, Any]:
     values = dict(declared)
-    for name, value in given.get(control, {}).items():
+    if target is None:
+        return values
+    for name, value in target.inputs.get(control, {}).items():
         if name not in declared:
             continue  # told with its place in _refuse_unknown_inputs
         default = declared[name]
         if not _same_type(value, default):
-            raise _input_error(
-                state,
-                (control, name),
-                f"expected {_type_name(default)}, found {_type_name(value)}",
-            )
+            message = f"expected {_type_name(default)}, found {_type_name(value)}"
+            raise InventoryError([_input_problem(state, target, (control, name), message)])
         values[name] = value
     return values
 
@@ -178,11 +183,18 @@ def _type_name(value: object) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def _input_error(state: State, place: tuple[str, ...], message: str) -> InventoryError:
-    inventory = state.inventory
-    line, column = inventory.locate(("inputs", *place))
-    text = f"inputs.{'.'.join(place)}: {message}"
-    return InventoryError([Problem(str(inventory.path), line, column, text)])
+def _input_problem(
+    state: State, target: Target, place: tuple[str, str], message: str, *, key: bool = False
+) -> Problem:
+    """Return the problem with its place, which is where the nearest value comes from."""
+    inventory, (control, name) = state.inventory, place
+    kind = {"aws": "aws", "http": "http", "network": "networks"}.get(target.kind, "hosts")
+    places = [((kind, target.name, "inputs"), target.entry.inputs)]
+    groups = inventory.model.groups
+    places += [(("groups", group, "inputs"), groups[group].inputs) for group in target.groups]
+    places.append((("inputs",), inventory.model.inputs))
+    loc = next((loc for loc, given in places if name in given.get(control, {})), ("inputs",))
+    return inventory.problem((*loc, control, name), message, key=key)
 
 
 def _refuse_unknown_inputs(items: list[pytest.Item], state: State) -> None:
@@ -191,18 +203,19 @@ def _refuse_unknown_inputs(items: list[pytest.Item], state: State) -> None:
     seen: set[tuple[str, str]] = set()
     for item in items:
         check = item.stash.get(check_key, None)
-        given = (
-            getattr(check and check.target, "inputs", {}).get(check.control.id, {}) if check else {}
-        )
-        for name in given:
-            if not check or name in check.inputs or (check.control.id, name) in seen:
+        if check is None or check.target is None:
+            continue
+        for name in check.target.inputs.get(check.control.id, {}):
+            if name in check.inputs or (check.control.id, name) in seen:
                 continue
             seen.add((check.control.id, name))
             close = difflib.get_close_matches(name, check.inputs, 1)
             hint = f". Did you mean '{close[0]}'?" if close else ""
             known = ", ".join(sorted(check.inputs)) or "none"
             message = f"unknown input '{name}' (this control has: {known}){hint}"
-            problems += _input_error(state, (check.control.id, name), message).problems
+            problems.append(
+                _input_problem(state, check.target, (check.control.id, name), message, key=True)
+            )
     if problems:
         raise InventoryError(problems)
 

@@ -73,16 +73,10 @@ class State:
         """
         from pytest_sysaudit.inventory.load import LoadedInventory, load
 
-        try:
-            found = self.config.hook.pytest_sysaudit_inventory(config=self.config)
-            if found is not None:
-                return found  # type: ignore[no-any-return]
-            if self.wanted:
-                return load(self.path)
-        except SysauditError as error:
-            self.failure = self.failure or error
-            raise
-        return LoadedInventory.implicit()
+        found = self.config.hook.pytest_sysaudit_inventory(config=self.config)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+        return load(self.path) if self.wanted else LoadedInventory.implicit()
 
     @cached_property
     def selected(self) -> tuple[Target, ...]:
@@ -95,17 +89,10 @@ class State:
         from pytest_sysaudit.inventory.select import select
 
         inventory = self.inventory
-        try:
-            chosen = select(
-                self.config.getoption("audit_target"), inventory.targets, inventory.groups
-            )
-            if not chosen:
-                raise InventoryError(
-                    [Problem(str(inventory.path), 0, 0, "there is no target in it")]
-                )
-        except SysauditError as error:
-            self.failure = self.failure or error
-            raise
+        expressions = self.config.getoption("audit_target")
+        chosen = select(expressions, inventory.targets, inventory.groups)
+        if not chosen:
+            raise InventoryError([Problem(str(inventory.path), 0, 0, "there is no target in it")])
         return tuple(chosen)
 
     @property

@@ -49,8 +49,8 @@ class _Meaning:
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Parametrize the fixtures of ours that a test function asks for.
 
-    Raises:
-        pytest.Collector.CollectError: the inventory cannot be used.
+    If the inventory cannot be used, the check gets no target: `early.pytest_collection` ends the
+    run with the whole message and exit code 4, where an error raised here would be a traceback.
     """
     names = metafunc.fixturenames
     families = [name for name in FAMILIES if name in names]
@@ -64,16 +64,17 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         families = ["target"]
     if not families:
         return
-    try:
-        for family in families:
-            _parametrize(metafunc, family)
-    except SysauditError as error:
-        # pytest_collection ends the run with the whole message and exit code 4
-        raise pytest.Collector.CollectError(str(error)) from error
+    for family in families:
+        try:
+            targets = _asked_for(metafunc, family)
+        except SysauditError as error:
+            state = state_of(metafunc.config)
+            state.failure = state.failure or error
+            targets = []
+        _parametrize(metafunc, family, targets)
 
 
-def _parametrize(metafunc: pytest.Metafunc, family: str) -> None:
-    targets = _asked_for(metafunc, family)
+def _parametrize(metafunc: pytest.Metafunc, family: str, targets: list[Target]) -> None:
     arguments, values, ids = [family], [(target,) for target in targets], [t.name for t in targets]
     if family == "aws_session" and "aws_region" in metafunc.fixturenames:
         arguments.append("aws_region")
@@ -82,7 +83,7 @@ def _parametrize(metafunc: pytest.Metafunc, family: str) -> None:
         ids = [f"{t.name}-{region or 'default'}" for t, region in pairs]
     if not values:
         values, ids = [(None,) * len(arguments)], [NO_TARGET]  # type: ignore[list-item]
-    metafunc.parametrize(arguments, values, ids=ids, indirect=True, scope="session")
+    metafunc.parametrize(arguments, values, ids=ids, indirect=True)
 
 
 def _asked_for(metafunc: pytest.Metafunc, family: str) -> list[Target]:
@@ -149,7 +150,7 @@ def _parametrize_testinfra(metafunc: pytest.Metafunc) -> None:
     found = testinfra.get_hosts(hosts, **{name: getattr(option, name, None) for name in names})
     found = sorted(found, key=lambda host: str(host.backend.get_pytest_id()))
     ids = [host.backend.get_pytest_id() for host in found]
-    metafunc.parametrize("host", found, ids=ids, indirect=True, scope="module")
+    metafunc.parametrize("host", found, ids=ids, indirect=True)
 
 
 def _bind_backend(config: pytest.Config) -> None:

@@ -85,7 +85,8 @@ def pytest_terminal_summary(
     if recorder is None:
         return
     if recorder.state.failure is not None:
-        terminalreporter.write_line(f"ERROR: {recorder.state.failure}", red=True, bold=True)
+        if getattr(config.option, "dist", "no") != "no":  # else pytest has told it
+            terminalreporter.write_line(f"ERROR: {recorder.state.failure}", red=True, bold=True)
         return
     if recorder.document is None:
         return
@@ -106,5 +107,3 @@ def _write_end(reporter: Any, recorder: Recorder) -> None:
         reporter.write_line(f"{name} report: {shown}")
     for line in recorder.unwritten:
         reporter.write_line(f"report not written: {line}", red=True, bold=True)
-    if recorder.broken_rule:
-        reporter.write_line(f"gate broken: {recorder.broken_rule}", red=True, bold=True)

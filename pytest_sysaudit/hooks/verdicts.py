@@ -92,8 +92,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     elif not witness.seen:
         raise CannotAssess(
             "it passed without asserting anything: "
-            + ("no assert was reached" if source.lines else "it holds no assert")
-            + "; name helpers that assert assert_... or expect_..."
+            + ("no assert was reached" if source.asserts else "it holds no assert")
+            + " (an assert needs a line of its own; a helper that asserts, a name assert_... or"
+            " expect_...)"
         )
     return result
 

@@ -55,7 +55,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     except SysauditError as error:
         if config.getoption("audit_inventory") or config.getoption("audit_target"):
             raise pytest.UsageError(str(error)) from error
-        state.failure = None  # perhaps not our file: only a check that needs it makes it an error
+        # else it is perhaps not our file: only a check that needs it makes it an error
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -11,6 +11,7 @@ import pytest
 
 INVENTORY = """\
 version: 1
+groups: {web: {}, db: {}}
 hosts:
   alpha: {connection: local, groups: [web], vars: {colour: red}}
   beta: {connection: local, groups: [db]}

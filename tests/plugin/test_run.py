@@ -30,7 +30,7 @@ def test_the_terminal_follows_targets_and_ends_with_short_reasons(project):
     result.stdout.fnmatch_lines(["alpha *.F*", "beta *.F*", "*= audit =*", "*a.bad*it is not*"])
     assert "FAILURES" not in text
     assert "Traceback" not in text
-    result.stdout.fnmatch_lines(["json report: out.json", "gate broken: fail: 2 found, 0 allowed"])
+    result.stdout.fnmatch_lines(["gate broken: fail: 2 found, 0 allowed", "json report: out.json"])
 
 
 def test_a_traceback_is_there_for_who_asks(project):

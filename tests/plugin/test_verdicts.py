@@ -16,8 +16,9 @@ import pytest
         ("pytest.skip('not here')", "not_applicable", "not here", 0),
         ("1 / 0", "error", "ZeroDivisionError", 10),
         ("host.run('true')", "error", "without asserting", 10),
-        ("for x in (): assert x", "error", "no assert was reached", 10),
-        ("for x in (1,): assert x", "pass", "", 0),
+        ("for x in ():\n        assert x", "error", "no assert was reached", 10),
+        ("for x in (1,):\n        assert x", "pass", "", 0),
+        ("for x in (): assert x", "error", "a line of its own", 10),
         ("assert host.run('sleep 9', timeout=0.2).rc == 0", "error", "0.2", 10),
     ],
 )
