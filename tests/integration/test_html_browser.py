@@ -196,6 +196,13 @@ def test_a_finding_opens_with_everything_about_it(page):
     assert page.eval("document.querySelectorAll('#rows dl[data-full]').length") == 1
 
 
+def test_an_open_finding_hides_nothing_of_its_message(page):
+    page.emulate(width=390)
+    page.eval("document.querySelectorAll('#rows > details.fail').forEach(d => d.open = true)")
+    cut = "[...document.querySelectorAll('#rows > .fail > summary > span')]"
+    assert page.eval(f"{cut}.filter(e => e.scrollHeight > e.clientHeight + 1).length") == 0
+
+
 def test_a_link_to_a_finding_opens_it_even_if_filters_hide_it(page):
     anchor = page.eval("document.querySelector('#rows > details.pass').id")
     tick(page, "verdict", "fail")

@@ -55,6 +55,7 @@ class Browser:
         self.events: list[dict[str, Any]] = []
         self._numbers = itertools.count(1)
         self._buffer = b""
+        self._patience = _PATIENCE
         self._session = ""
         self._start(folder)
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
@@ -171,24 +172,25 @@ class Browser:
     def close(self) -> None:
         """End the browser and all its processes."""
         with suppress(BrowserError, OSError):
-            self._call("Browser.close", patience=5)
+            self._patience = 5
+            self._call("Browser.close")
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         os.close(self._read)
         os.close(self._write)
 
-    def _call(self, method: str, *, patience: float = _PATIENCE, **params: Any) -> dict[str, Any]:
+    def _call(self, method: str, /, **params: Any) -> dict[str, Any]:
         number = next(self._numbers)
         message: dict[str, Any] = {"id": number, "method": method, "params": params}
         if self._session and not method.startswith(("Target.", "Browser.")):
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
-        for answer in self._messages(time.monotonic() + patience):
+        for answer in self._messages(time.monotonic() + self._patience):
             if answer.get("id") == number:
                 if "error" in answer:
                     raise BrowserError(f"{method}: {answer['error']}")
-                return answer["result"]
+                return dict(answer["result"])
         raise BrowserError(f"{method}: the browser has gone")
 
     def _messages(self, deadline: float) -> Iterator[dict[str, Any]]:

@@ -94,7 +94,9 @@ _FAMILIES = {
 def targets() -> list[dict[str, Any]]:
     """Ten targets of all kinds, two of which are out of reach."""
 
-    def row(name: str, kind: str, groups: list[str], reason: str = "", **identity: str) -> dict:
+    def row(
+        name: str, kind: str, groups: list[str], reason: str = "", **identity: str
+    ) -> dict[str, Any]:
         return {
             "name": name,
             "kind": kind,

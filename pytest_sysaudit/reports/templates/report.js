@@ -155,6 +155,7 @@
     const label = document.createElement("dt");
     const value = document.createElement("dd");
     const link = document.createElement("a");
+    label.className = value.className = "link";
     label.textContent = "Link";
     link.href = "#" + node.id;
     link.textContent = "to this finding";
