@@ -16,9 +16,7 @@ Loc = tuple[str | int, ...]
 MOST_REPEATED = 1_000_000
 """Values that aliases may add to those that are written."""
 
-_SECRET_KEY = re.compile(
-    r"(pass(word|wd|phrase)|secret|token|bearer|api_?key|credentials?)$", re.IGNORECASE
-)
+_SECRET_KEY = re.compile(r"pass|pwd|secret|token|bearer|api.?key|credential", re.IGNORECASE)
 
 
 class _Broken:
@@ -36,9 +34,13 @@ def quoted(text: str) -> str:
     return repr(shorten(text, 80))
 
 
-def looks_secret(key: object) -> bool:
-    """Whether a value with this key may be a secret, so that messages do not repeat it."""
-    return isinstance(key, str) and bool(_SECRET_KEY.search(key))
+def looks_secret(loc: Loc) -> bool:
+    """Whether the value at *loc* may be a secret, so that messages do not repeat it.
+
+    Of an entry of a section only the keys count, not its name.
+    """
+    keys = loc[2:] or loc[-1:]
+    return any(isinstance(key, str) and bool(_SECRET_KEY.search(key)) for key in keys)
 
 
 class Builder:
@@ -91,7 +93,7 @@ class Builder:
             return resolve(node.value)
         except AmbiguousError as error:
             hidden = "this value is ambiguous in YAML; quote it"
-            return self._lose(node, loc, hidden if looks_secret(key) else str(error))
+            return self._lose(node, loc, hidden if looks_secret(loc) else str(error))
 
     def _sequence(self, node: Node, loc: Loc) -> tuple[Any, int]:
         built = [self._value(item, (*loc, i)) for i, item in enumerate(node.value)]

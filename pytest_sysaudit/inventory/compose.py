@@ -102,8 +102,10 @@ class _Composer:
 
 def _scalar(event: Event) -> ScalarNode:
     tag = event.tag
-    if tag is None or tag == "!":
+    if tag is None:
         tag = PLAIN if event.implicit[0] else TEXT
+    elif tag == "!":  # what YAML calls non-specific: text, whatever it looks like
+        tag = TEXT
     return ScalarNode(tag, event.value, event.start_mark)
 
 

@@ -64,9 +64,10 @@ def _problem(  # noqa: PLR0913, PLR0917 - one error, and what is needed to expla
     schema = schemas.at(loc)
     if schema.get("pattern") == SECRET_PATTERN:
         return document.problem(loc, SECRET_RULE)
-    found = "another value" if looks_secret(loc[-1]) else show(value, redactor)
-    text = f"{_expected(schema)}, found {found}{_hint(schema, value)}"
-    return document.problem(loc, text)
+    if looks_secret(loc):
+        return document.problem(loc, f"{_expected(schema)}, found another value")
+    found = f"{show(value, redactor)}{_hint(schema, value)}"
+    return document.problem(loc, f"{_expected(schema)}, found {found}")
 
 
 def show(value: Any, redactor: Redactor) -> str:
@@ -96,7 +97,9 @@ def _expected(schema: Schema) -> str:
         if low is not None and high is not None:
             return f"expected {noun} from {low} to {high}"
         return f"expected {noun}" + (f" above {above}" if above is not None else "")
-    return f"expected {_TYPES.get(str(schema.get('type')), 'another value')}"
+    kind = schema.get("type")
+    kind = kind[0] if isinstance(kind, list) else kind  # the other one is null
+    return f"expected {_TYPES.get(str(kind), 'another value')}"
 
 
 def _hint(schema: Schema, value: Any) -> str:

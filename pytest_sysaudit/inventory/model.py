@@ -94,7 +94,8 @@ class Model(BaseModel):
         if data is None:
             return {}
         if isinstance(data, dict):
-            return {key: value for key, value in data.items() if value is not None}
+            fields = cls.model_fields
+            return {k: value for k, value in data.items() if value is not None or k not in fields}
         return data
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from pytest_sysaudit.errors import Problem
-from pytest_sysaudit.inventory.build import Loc, looks_secret, quoted
+from pytest_sysaudit.inventory.build import Loc, quoted
 from pytest_sysaudit.inventory.model import SECRET_PATTERN, SECRET_RULE
 from pytest_sysaudit.inventory.suggest import did_you_mean
 from pytest_sysaudit.inventory.yaml import Document, dotted
@@ -30,7 +30,9 @@ _NOUNS = {
 _JUMP = re.compile(
     r"(?:[^\s@,:-][^\s@,]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s@,:\[\]-][^\s@,:\[\]]*)(?::(\d+))?"
 )
-_SECRET_HEADER = re.compile(r"authorization|cookie", re.IGNORECASE)
+_SECRET_HEADER = re.compile(
+    r"authori[sz]ation|cookie|token|secret|password|api-?key", re.IGNORECASE
+)
 _MODE = re.compile(r"(^|_)(mode|umask)s?$")
 
 Entry = dict[str, Any]
@@ -181,8 +183,8 @@ class _Rules:
             yield self._problem((*loc, "client_key"), "needs a 'client_cert'", key=True)
         headers = entry.get("headers")
         for name, value in headers.items() if isinstance(headers, dict) else ():
-            secret = looks_secret(name.replace("-", "_")) or _SECRET_HEADER.search(name)
-            if secret and isinstance(value, str) and not re.match(SECRET_PATTERN, value):
+            secret = _SECRET_HEADER.search(name) and isinstance(value, str)
+            if secret and not re.match(SECRET_PATTERN, value):
                 yield self._problem((*loc, "headers", name), SECRET_RULE)
 
     def network(self, loc: Loc, entry: Entry) -> Iterator[Problem]:

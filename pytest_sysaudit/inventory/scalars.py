@@ -6,8 +6,11 @@ zero in both. Such words are refused here, with the way out. Dates and times sta
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
+
+from pytest_sysaudit.text import shorten
 
 _FIXED = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -69,8 +72,8 @@ def _number(text: str) -> int | float | None:
     try:
         whole = re.fullmatch(r"[-+]?(0[xXbB].+|[0-9]+)", bare)
         value = int(bare, 0) if whole else float(bare)
-        return value if len(_written(value)) <= _LONGEST else None
-    except (ValueError, OverflowError):
+        return value if math.isfinite(value) and len(_written(value)) <= _LONGEST else None
+    except ValueError:
         return None
 
 
@@ -83,5 +86,6 @@ def _spelling(text: str, value: float | None) -> str | None:
 
 
 def _advice(text: str, instead: str | None) -> str:
+    text = shorten(text, 60)
     quote = f"quote it: '{text}'"
     return f"{text} is ambiguous in YAML; " + (f"{instead}, or {quote}" if instead else quote)

@@ -59,9 +59,10 @@ def _conditions(models: dict[str, Any]) -> None:
     models["Http"]["anyOf"] = needs("base_url")
     models["Network"]["anyOf"] = needs("interface", "pcap")
     models["HttpAuth"]["oneOf"] = [{"required": ["bearer"]}, {"required": ["basic"]}]
+    unused = {"type": "null", "errorMessage": "has no meaning with connection: local"}
     models["Host"] |= {
         "if": {"required": ["connection"], "properties": {"connection": {"const": "local"}}},
-        "then": {"properties": dict.fromkeys(("address", "port", "user", "ssh"), False)},
+        "then": {"properties": dict.fromkeys(("address", "port", "user", "ssh"), unused)},
     }
 
 
