@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import testinfra.backend
@@ -78,6 +78,10 @@ class SysauditBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no 
         self._link = link
         self._local = threading.local()
 
+    def __repr__(self) -> str:
+        # It stands in testinfra's messages, which must not differ from run to run.
+        return f"<{self.get_pytest_id()}>"
+
     @classmethod
     def get_hosts(cls, host: str, **_kwargs: Any) -> list[str]:
         """Return the names that ``sysaudit://host`` stands for."""
@@ -127,7 +131,7 @@ class SysauditBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no 
             line = sudo_line(user, line)
         result = self.link.transport.run(line, timeout=timeout, user=users[0] if users else None)
         for user in users[1:]:
-            result = sudo_result(user, result)
+            result = sudo_result(user, replace(result, command=asked))
         return TestinfraResult(
             backend=self,
             exit_status=result.exit_code,

@@ -17,7 +17,9 @@ from testinfra.backend.base import CommandResult
 from pytest_sysaudit.errors import CannotAssess, Denied
 from pytest_sysaudit.text import first_line
 
-_DENIED = re.compile(r"(?im)(?:permission denied|operation not permitted|access denied)\s*$")
+_DENIED = re.compile(
+    r"(?im)(?:permission denied|operation not permitted|access denied)(?: on key .*)?\s*$"
+)
 _NO_SUCH = re.compile(
     "(?i)no such file|not a directory|no such user|unknown user|no packages found"
     "|is not installed|was not found|unknown key"
@@ -50,6 +52,10 @@ def missing(result: CommandResult) -> AssertionError | CannotAssess:
     return AssertionError(f"Unexpected exit code {result.rc} for {result}")
 
 
+class ToolMissing(CannotAssess, ValueError):  # noqa: N818 - as its parent
+    """A tool that a module needs is not on the host; its modules expect a ValueError then."""
+
+
 class AskingHost(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no types
     """The host that testinfra's modules ask."""
 
@@ -73,6 +79,13 @@ class AskingHost(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships 
         if result.rc != 0 or denied(result):
             raise missing(result)
         return str(result.stdout.rstrip("\r\n"))
+
+    def find_command(self, command: str, *args: Any, **kwargs: Any) -> str:
+        """Return the path of *command*; raises ToolMissing."""
+        try:
+            return str(super().find_command(command, *args, **kwargs))
+        except ValueError as error:
+            raise ToolMissing(f"there is no {command!r} command on the host") from error
 
     def __getattr__(self, name: str) -> Any:
         from pytest_sysaudit.query_modules import MODULES

@@ -38,7 +38,7 @@ from testinfra.modules.service import Service, SystemdService, SysvService
 from testinfra.modules.socket import LinuxSocketNetstat, LinuxSocketSS, Socket
 from testinfra.modules.user import User
 
-from pytest_sysaudit.errors import CannotAssess, Incomplete
+from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete
 from pytest_sysaudit.queries import denied, failed, missing
 
 #: How strerror ends a message about a path that does not exist.
@@ -73,7 +73,8 @@ class SureFile(GNUFile):  # type: ignore[misc]  # testinfra ships no types
         reason = result.stderr.strip().rpartition(": ")[2]
         if reason in _ABSENT:
             return False
-        raise failed(result)
+        error = Denied if denied(result) else CannotAssess
+        raise error(f"{self.path}: {reason or f'exit code {result.rc}'}")
 
     def contains(self, pattern: str) -> bool:
         """Return whether a line fits the basic regular expression *pattern*."""

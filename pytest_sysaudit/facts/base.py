@@ -7,7 +7,7 @@ import pkgutil
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
 from pytest_sysaudit.facts.frame import run_frame
@@ -88,18 +88,21 @@ class Facts:
         return [*super().__dir__(), *self._tables]
 
     def _read(self, name: str) -> _Outcome:
-        reader = self._tables[name]
-        if isinstance(reader, str):
-            path = reader if ":" in reader else f"{reader}:read"
-            reader = pkgutil.resolve_name(path)
         try:
-            return _Outcome(value=reader(self))
+            return _Outcome(value=find_reader(self._tables[name])(self))
         except (CannotAssess, NotApplicable) as error:
             return _Outcome(error=error)
         except (ValueError, LookupError, TypeError) as error:
             lost = CannotAssess(f"{name}: unknown format ({type(error).__name__}: {error})")
             lost.__cause__ = error
             return _Outcome(error=lost)
+
+
+def find_reader(reader: str | Reader) -> Reader:
+    """Return what ``"module"`` (its function ``read``) or ``"module:function"`` names."""
+    if not isinstance(reader, str):
+        return reader
+    return cast("Reader", pkgutil.resolve_name(reader if ":" in reader else f"{reader}:read"))
 
 
 def parse_lines(name: str, text: str, parse: Callable[[str], T | None]) -> list[T]:

@@ -98,7 +98,8 @@ def read_there(facts: Facts) -> Health:
 
 def load(result: CommandResult) -> Plain:
     """Parse /proc/loadavg."""
-    return [float(word) for word in result.expect().out.split()[:3]]
+    one, five, fifteen, *_ = result.expect().out.split()
+    return [float(one), float(five), float(fifteen)]
 
 
 def memory(result: CommandResult) -> Plain:
@@ -227,7 +228,7 @@ def listening(result: CommandResult) -> Plain:
 def _ss(line: str) -> Plain:
     protocol, _, _, _, local, _, *rest = line.split(None, 6)
     address, _, port = local.rpartition(":")
-    address = address.strip("[]").partition("%")[0]
+    address = address.partition("%")[0].strip("[]")
     name, pid = next(iter(sorted(_USER.findall(" ".join(rest)), key=lambda u: int(u[1]))), ("", ""))
     return {
         "protocol": protocol,
