@@ -43,7 +43,7 @@ packages:
 	else echo "not root: tests that need Debian packages or privileges will say so and skip"; fi
 
 test: packages $(DEV)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -ra $(PYTEST_ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

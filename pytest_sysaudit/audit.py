@@ -112,7 +112,8 @@ class Audit:
         """
         if self._inside is not None:
             raise RuntimeError("audit.resource blocks cannot be nested")
-        self._inside = seen = {}
+        seen: dict[str, Plain] = {}
+        self._inside = seen
         started = time.time()
         verdict, message = Verdict.PASS, ""
         try:

@@ -67,20 +67,31 @@ class Connections:
         """Return the sniffer of a network."""
         return self._open(target, self._new_sniffer)
 
-    def reason(self, name: str) -> str | None:
-        """Return why the target *name* is dead, or None if it is not known to be."""
-        return self._dead.get(name)
+    def refuse_dead(self, name: str) -> None:
+        """Raise if the target *name* is dead: the reason to the first who asks, then "not assessed".
 
-    def first_to_hear(self, name: str) -> bool:
-        """Whether nobody was told yet that the target *name* is dead; from now on somebody was."""
+        Raises:
+            Unreachable: nobody was told yet.
+            CannotAssess: somebody was.
+        """
+        if (reason := self._dead.get(name)) is None:
+            return
         with self._lock:
-            new = name not in self._told
+            told = name in self._told
             self._told.add(name)
-        return new
+        raise CannotAssess(f"not assessed: {reason}") if told else Unreachable(reason)
 
-    def bury(self, name: str, error: CannotAssess) -> None:
-        """Remember that the target *name* is dead: nothing else is tried on it."""
-        self._dead.setdefault(name, str(error))
+    def bury(self, name: str, reason: str, *, told: bool) -> None:
+        """Remember that the target *name* is dead: nothing else is tried on it.
+
+        Args:
+            name: the target.
+            reason: why.
+            told: whether a result says so already.
+        """
+        self._dead.setdefault(name, reason)
+        if told:
+            self._told.add(name)
 
     def dial(self, targets: list[Target]) -> None:
         """Begin to open *targets* in the background; the first check of each waits for it."""
@@ -119,8 +130,7 @@ class Connections:
             _close_late(future)
 
     def _open(self, target: Target, make: Callable[[Target], T]) -> T:
-        if (reason := self._dead.get(target.name)) is not None:
-            raise CannotAssess(f"not assessed: {reason}")
+        self.refuse_dead(target.name)
         with self._lock:
             future = self._futures.get(target.name)
             mine = future is None
@@ -131,7 +141,7 @@ class Connections:
         try:
             value: T = future.result()
         except Unreachable as error:
-            self.bury(target.name, error)
+            self.bury(target.name, str(error), told=True)
             raise
         return value
 

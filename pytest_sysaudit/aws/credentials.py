@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from typing import Any
@@ -57,18 +58,29 @@ def new_session(entry: Aws, external_id: str | None, config: Config) -> Any:
 
 def _bare_session(entry: Aws) -> Any:
     """Return a session with the configuration of the profile, for a stand-in with none at all."""
-    if not entry.embedded:
-        return botocore.session.Session(profile=entry.profile)
     nothing = (None, None, None, None)
     nowhere = (None, None, os.devnull, None)
-    return botocore.session.Session(
-        session_vars={
-            "profile": nothing,
-            "region": nothing,
-            "config_file": nowhere,
-            "credentials_file": nowhere,
-        }
-    )
+    hermetic = {
+        "profile": nothing,
+        "region": nothing,
+        "config_file": nowhere,
+        "credentials_file": nowhere,
+    }
+    if entry.embedded:
+        session = botocore.session.Session(session_vars=hermetic)
+    else:
+        session = botocore.session.Session(profile=entry.profile)
+    session.register_component("data_loader", _service_descriptions())
+    return session
+
+
+@functools.cache
+def _service_descriptions() -> Any:
+    """Return botocore's reader of its data files, the same for all: each takes 20 MB to read EC2's.
+
+    It only remembers what is in those files, so sessions cannot meet in it.
+    """
+    return botocore.session.Session().get_component("data_loader")
 
 
 def _find(entry: Aws, external_id: str | None, config: Config) -> Any:

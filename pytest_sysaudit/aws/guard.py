@@ -30,8 +30,8 @@ class Policy:
     Attributes:
         owner: the target's name, for messages; "" outside of a target.
         reads: whether calls that only read are allowed.
-        allow: further calls, as ``s3:GetObject``.
-        deny: calls to refuse whatever else holds; ``*`` and ``?`` are wildcards.
+        allow: further calls, as ``s3:GetObject`` or ``s3:Get*``; ``*`` never stands for a write.
+        deny: calls to refuse whatever else holds, as ``s3:*``.
     """
 
     owner: str = ""
@@ -44,7 +44,9 @@ class Policy:
         call = f"{service}:{operation}"
         if any(fnmatchcase(call, pattern) for pattern in self.deny):
             return "the inventory's deny_calls names it"
-        if call in self.allow:
+        if call in self.allow or (
+            READ_WORDS.match(operation) and any(fnmatchcase(call, name) for name in self.allow)
+        ):
             return ""
         if not self.reads:
             return "only calls that fetch credentials are made here"

@@ -5,21 +5,24 @@ This module imports boto3; import it where it is used.
 
 from __future__ import annotations
 
-import re
+import os
 import threading
 from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import boto3.session
 from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, SSLError
+from botocore.parsers import ResponseParserError
 from botocore.response import StreamingBody
 
 from pytest_sysaudit.aws.calls import Memo, copied, key_of, watched
 from pytest_sysaudit.aws.credentials import new_session
 from pytest_sysaudit.aws.endpoints import configured_endpoints, without_account_host
 from pytest_sysaudit.aws.guard import Policy, guard, mix_in
+from pytest_sysaudit.aws.operations import READ_WORDS
 from pytest_sysaudit.aws.outcomes import code_of, explain
 from pytest_sysaudit.aws.watch import OnCall, Watch
 from pytest_sysaudit.errors import (
@@ -37,9 +40,9 @@ if TYPE_CHECKING:
     from pytest_sysaudit.inventory.secrets import Secrets
 
 _Boto3Session: Any = boto3.session.Session
+_BOTO3_DEFAULTS = {"use_ssl": True}
 #: Where a stand-in lives if the inventory names no region.
 STANDIN_REGION = "us-east-1"
-_CALL_NAME = re.compile(r"[a-z0-9][a-z0-9-]*:[A-Za-z][A-Za-z0-9]*")
 
 
 def open_session(target: Target, secrets: Secrets, *, on_call: OnCall | None = None) -> AwsSession:
@@ -66,7 +69,7 @@ def open_session(target: Target, secrets: Secrets, *, on_call: OnCall | None = N
     try:
         session = AwsSession(target, entry, external_id, on_call)
         session.identify()
-    except (BotoCoreError, ClientError, OSError, ValueError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError, OSError, ValueError) as error:
         raise _refusal(target, error) from error
     return session
 
@@ -121,8 +124,9 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
         """
         if "all" not in self._entry.regions:
             return self._entry.regions or (str(self.region_name),)
-        answer = self.call("ec2", "describe_regions", AllRegions=False)
-        return tuple(sorted(region["RegionName"] for region in answer["Regions"]))
+        found = self.call("ec2", "describe_regions")["Regions"]
+        enabled = [each for each in found if each.get("OptInStatus") != "not-opted-in"]
+        return tuple(sorted(each["RegionName"] for each in enabled))
 
     def client(self, service_name: str, region_name: str | None = None, **options: Any) -> Any:
         """Return a client, as `boto3.Session.client` does; the same one for the same arguments.
@@ -135,7 +139,7 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
         """
         region = region_name or str(self.region_name)
         with self._lock:
-            if any(options.values()):
+            if any(value is not _BOTO3_DEFAULTS.get(name) for name, value in options.items()):
                 return self._new_client(service_name, region, **options)
             key = service_name, region
             if key not in self._clients:
@@ -185,7 +189,9 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
         key = key_of(where, service, name, params)
         try:
             return copied(self._memo.get(key, lambda: self._ask(service, name, where, params)))
-        except (BotoCoreError, ClientError) as error:
+        except SysauditError:
+            raise
+        except Exception as error:
             if code_of(error) in ([ok] if isinstance(ok, str) else ok):
                 return None
             if (reason := explain(error)) is None:
@@ -260,18 +266,29 @@ def _home_region(target: Target, entry: Aws, core: Any) -> str:
 
 
 def _policy(target: Target, entry: Aws, core: Any) -> Policy:
-    for key, calls in (("allow_calls", entry.allow_calls), ("deny_calls", entry.deny_calls)):
-        for call in calls:
-            if key == "deny_calls" and set("*?") & set(call):
-                continue
-            service, _, operation = call.partition(":")
-            known = _CALL_NAME.fullmatch(call) and service in core.get_available_services()
-            if not known or operation not in core.get_service_model(service).operation_names:
-                raise Unreachable(
-                    f"{target.name}: {key}: {call!r} is no call of boto3; it is written "
-                    "service:Operation, as s3:GetObject"
-                )
+    for call in (*entry.allow_calls, *entry.deny_calls):
+        if not _is_known(call, core):
+            raise Unreachable(
+                f"{target.name}: allow_calls or deny_calls: {call!r} is no call of boto3; it is "
+                "written service:Operation, as s3:GetObject"
+            )
+    for call in entry.allow_calls:
+        operation, star, _ = call.partition(":")[2].partition("*")
+        if star and not READ_WORDS.match(operation):
+            raise Unreachable(
+                f"{target.name}: allow_calls: {call!r} is wider than reading; name the call, or "
+                "begin with a word that reads, as s3:Get*"
+            )
     return Policy(owner=target.name, allow=frozenset(entry.allow_calls), deny=entry.deny_calls)
+
+
+def _is_known(call: str, core: Any) -> bool:
+    """Whether *call* names an operation, or is a pattern that matches one."""
+    service, _, pattern = call.partition(":")
+    if service not in core.get_available_services():
+        return False
+    names = core.get_service_model(service).operation_names
+    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def _refusal(target: Target, error: Exception) -> SysauditError:
@@ -280,6 +297,9 @@ def _refusal(target: Target, error: Exception) -> SysauditError:
     text = str(reason or f"{type(error).__name__}: {first_line(str(error))}")
     if not text.startswith(f"{target.name}: "):
         text = f"{target.name}: {text}"
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    if isinstance(error, SSLError) and bundle:
+        text += f" (AWS_CA_BUNDLE is {bundle})"
     if isinstance(reason, LoginRefused | Denied):
         return LoginRefused(text)
     return Unreachable(text)

@@ -13,6 +13,7 @@ from botocore.exceptions import (
     ProxyConnectionError,
     SSLError,
 )
+from botocore.parsers import ResponseParserError
 
 from pytest_sysaudit.aws.calls import Call, Exchange
 from pytest_sysaudit.aws.outcomes import (
@@ -76,7 +77,7 @@ class Watch:
             return False
         try:
             self._session.client("sts").get_caller_identity()
-        except (BotoCoreError, ClientError, SysauditError):
+        except (BotoCoreError, ClientError, ResponseParserError, SysauditError):
             return False
         return True
 

@@ -97,9 +97,7 @@ def environment(account: str) -> dict[str, str]:
     own = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MOTO_"))}
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, [own.get("PYTHONPATH")])]
-    return {
-        **own,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "MOTO_ACCOUNT_ID": account,
-        "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
-    }
+    settings = {"PYTHONPATH": os.pathsep.join(paths), "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
+    if account != DEFAULT_ACCOUNT:
+        settings["MOTO_ACCOUNT_ID"] = account  # moto then has this account and no other
+    return {**own, **settings}

@@ -36,7 +36,7 @@ def make_server(wrap: Any = lambda application: application) -> Any:
 
 
 def fill(url: str, region: str) -> None:
-    """Put a small account behind *url*: for most checks one thing that passes and one that fails."""
+    """Put a small account behind *url*: most checks find something good and something bad."""
     import boto3
 
     session = boto3.Session("AKIASYSAUDITSEEDING0", "not-a-secret", region_name=region)

@@ -189,6 +189,7 @@ def _input_problem(
     """Return the problem with its place, which is where the nearest value comes from."""
     inventory, (control, name) = state.inventory, place
     kind = {"aws": "aws", "http": "http", "network": "networks"}.get(target.kind, "hosts")
+    places: list[tuple[tuple[str, ...], Mapping[str, Any]]]
     places = [((kind, target.name, "inputs"), target.entry.inputs)]
     groups = inventory.model.groups
     places += [(("groups", group, "inputs"), groups[group].inputs) for group in target.groups]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sysaudit.errors import InventoryError, Problem, SysauditError, Unreachable
+from pytest_sysaudit.errors import InventoryError, Problem, SysauditError
 from pytest_sysaudit.evidence.redact import Redactor
 from pytest_sysaudit.record import Control, Plain
 from pytest_sysaudit.source import Doc, Source, read_doc, read_source
@@ -132,7 +132,7 @@ class State:
                 facts=_joined(hook.pytest_sysaudit_facts()),
             )
             for name, reason in self.dead_standins.items():
-                self._connections.bury(name, Unreachable(reason))
+                self._connections.bury(name, reason, told=False)
         return self._connections
 
     def texts(self, function: Callable[..., Any]) -> tuple[Doc, Source]:

@@ -13,6 +13,8 @@ from pytest_sysaudit.text import plural
 if TYPE_CHECKING:
     from pytest_sysaudit.hooks.recorder import Recorder
 
+LOG_WIDTH = 140
+"""Columns of a log file, which nobody has to fit on a screen."""
 PREFIX_WIDTH = 20
 """Columns that the name of a target takes before its verdicts."""
 
@@ -94,7 +96,7 @@ def pytest_terminal_summary(
 
     reporter: Any = terminalreporter
     reporter.section("audit")
-    width = reporter._tw.fullwidth  # noqa: SLF001 - there is no public name for it
+    width = reporter._tw.fullwidth if reporter.isatty else LOG_WIDTH  # noqa: SLF001 - no other name
     for text, style in lines(recorder.document, width, verbose=config.get_verbosity() > 0):
         reporter.write_line(text, **dict.fromkeys(style.split(), True))
     _write_end(reporter, recorder)

@@ -69,8 +69,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("a person must judge this")
     connections = state_of(item.config).connections
     for target in check.targets:
-        if (reason := connections.reason(target.name)) is not None:
-            raise CannotAssess(f"not assessed: {reason}")
+        connections.refuse_dead(target.name)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -162,7 +161,7 @@ def _bury_dead(item: pytest.Item, check: Check, call: pytest.CallInfo[None]) -> 
     connections = state_of(item.config).connections
     for target in check.targets:
         if _concerns(error, target, check):
-            connections.bury(target.name, error)
+            connections.bury(target.name, str(error), told=True)
 
 
 def _concerns(error: CannotAssess, target: Target, check: Check) -> bool:

@@ -31,8 +31,10 @@ _MAX_ANSWER = 1 << 17
 _SNI, _GROUPS, _POINTS, _SIGNATURES, _VERSIONS, _KEY_SHARE, _RENEGOTIATION = (
     0, 10, 11, 13, 43, 51, 0xFF01,
 )  # fmt: skip
-#: x25519, P-256, P-384, P-521, x448, the ffdhe groups, and the hybrids with ML-KEM.
-_NAMED_GROUPS = (29, 23, 24, 25, 30, 256, 257, 258, 4588, 4587, 4589)
+#: x25519, P-256 to P-521, x448, the ffdhe groups, the hybrids with ML-KEM, then old curves.
+_NAMED_GROUPS = (
+    29, 23, 24, 25, 30, 256, 257, 258, 4588, 4587, 4589, 19, 21, 22, 26, 27, 28,
+)  # fmt: skip
 _SCHEMES = (
     0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0809, 0x080A, 0x080B,
     0x0401, 0x0501, 0x0601, 0x0303, 0x0301, 0x0203, 0x0201, 0x0402, 0x0202,

@@ -143,7 +143,7 @@ class Ssh(Model):
     proxy_jump: Text | None = Field(
         default=None,
         description="the way in: a host of this inventory, or [user@]host[:port]; "
-        "several with commas",
+        "several with commas; 'none' to go directly",
     )
     known_hosts: Text | None = Field(
         default=None, description="the file of known host keys; default: ~/.ssh/known_hosts"

@@ -258,7 +258,9 @@ def _given(entry: Entry, *keys: str) -> list[str]:
 def _jump_hosts(entry: Entry) -> list[str]:
     ssh = entry.get("ssh")
     jump = ssh.get("proxy_jump") if isinstance(ssh, dict) else None
-    return [part.strip() for part in jump.split(",")] if isinstance(jump, str) and jump else []
+    if not isinstance(jump, str) or jump.lower() in ("", "none"):  # none: go directly, as for ssh
+        return []
+    return [part.strip() for part in jump.split(",")]
 
 
 def _cidr_fault(text: str) -> str:

@@ -202,18 +202,20 @@ class Capture:
 
     def _pieces(self, *, payload: bool = True) -> Iterator[bytes]:
         trace = self.recording.trace
-        links = sorted({frame.link for frame in trace}) or [1]
-        if len(links) > 1:
-            raise CannotAssess(f"{self.recording.place}: several link types: {links}")
-        return pcap.write(trace if payload else map(_headers, trace), links[0])
+        if len(self._links) > 1:
+            raise CannotAssess(
+                f"{self.recording.place}: one pcap file cannot hold packets of several link types "
+                f"({', '.join(map(str, self._links))})"
+            )
+        return pcap.write(trace if payload else map(_headers, trace), *self._links or [1])
 
-    def to_plain(self) -> dict[str, Plain]:
-        """Return JSON data; ``sha256`` is that of the file that `save` writes."""
+    @cached_property
+    def _links(self) -> list[int]:
+        return sorted({frame.link for frame in self.recording.trace})
+
+    def summary(self) -> dict[str, Plain]:
+        """Return JSON data that says what was captured, and whether that is all."""
         recording = self.recording
-        links = {frame.link for frame in recording.trace}
-        digest = hashlib.sha256()
-        for piece in self._pieces() if len(links) < 2 else (recording.trace.data,):  # noqa: PLR2004
-            digest.update(piece)
         return {
             "place": recording.place,
             "filter": recording.filter,
@@ -224,6 +226,19 @@ class Capture:
             "drops": recording.drops,
             "complete": self.complete,
             "gaps": list(self.gaps),
+        }
+
+    def to_plain(self) -> dict[str, Plain]:
+        """Return JSON data: the summary, ``sha256`` of what was captured, and the flows.
+
+        The hash is that of the file that `save` writes; of the whole file that was read, where the
+        packets have several link types.
+        """
+        digest = hashlib.sha256()
+        for piece in self._pieces() if len(self._links) < 2 else [self.recording.trace.data]:  # noqa: PLR2004
+            digest.update(piece)
+        return {
+            **self.summary(),
             "sha256": digest.hexdigest(),
             "flows": [flow.to_plain() for flow in self._flows[:SHOWN]],
             "flows_left_out": max(0, len(self._flows) - SHOWN),
@@ -233,7 +248,7 @@ class Capture:
         """Return why absence proves nothing; *content*: absence of something that was said."""
         recording, gaps = self.recording, list(self.gaps)
         if content and recording.trace.cut:
-            gaps.append(f"{plural(recording.trace.cut, 'packet')} were cut (snaplen)")
+            gaps.append(f"{_were(recording.trace.cut)} cut (snaplen)")
         if content and not gaps and (holes := sum(stream.holes for stream in self._streams)):
             gaps.append(f"its TCP streams have {plural(holes, 'hole')}")
         if gaps:
@@ -242,9 +257,9 @@ class Capture:
             return ""
         shown = f" with filter {recording.filter!r}" if recording.filter else ""
         wanted = f", at least {self._min_packets} were expected" if self._min_packets > 1 else ""
-        seen = f"{plural(self._total, 'packet')} were seen"
         return (
-            f"{seen} on {recording.place}{shown}{wanted}: nothing can be concluded; "
+            f"{_were(self._total)} seen on {recording.place}{shown}{wanted}: "
+            "nothing can be concluded; "
             "pass allow_silence=True where silence is the finding"
         )
 
@@ -257,6 +272,10 @@ class Capture:
         seen = plural(len(self._recording.trace), "packet")
         gaps = f", not complete: {'; '.join(self.gaps)}" if self.gaps else ""
         return f"<Capture on {self._recording.place}: {seen}{gaps}>"
+
+
+def _were(count: int) -> str:
+    return "1 packet was" if count == 1 else f"{count} packets were"
 
 
 def _headers(frame: Frame) -> Frame:

@@ -56,6 +56,16 @@ class Flow:
         """Both addresses, the client's first."""
         return ipaddress.ip_address(self.client), ipaddress.ip_address(self.server)
 
+    @property
+    def service(self) -> str:
+        """Protocol and server's port: ``tcp/443``."""
+        return f"{self.protocol}/{self.server_port}"
+
+    @property
+    def carried(self) -> int:
+        """Bytes of payload, both ways; 0 for one that was only tried."""
+        return self.sent + self.received
+
     def to_plain(self) -> dict[str, Plain]:
         """Return JSON data; ``first`` and ``last`` are UTC ISO 8601."""
         plain: dict[str, Plain] = {name: getattr(self, name) for name in self.__slots__}

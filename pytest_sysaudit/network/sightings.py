@@ -7,7 +7,6 @@ from typing import Any, Generic, TypeVar, overload
 
 from pytest_sysaudit.errors import Incomplete
 from pytest_sysaudit.record import Plain
-from pytest_sysaudit.text import plural
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -56,7 +55,8 @@ class Sightings(Sequence[T_co], Generic[T_co]):
 
     def to_plain(self) -> list[Plain]:
         """Return JSON data of what was seen."""
-        return [item.to_plain() if hasattr(item, "to_plain") else str(item) for item in self._items]
+        items = self._items
+        return [item.to_plain() if hasattr(item, "to_plain") else _show(item) for item in items]
 
     def __bool__(self) -> bool:
         if not self._items:
@@ -101,11 +101,17 @@ class Sightings(Sequence[T_co], Generic[T_co]):
             self._settle()
         return self.seen == items
 
-    def __repr__(self) -> str:
-        shown: list[Any] = [str(item) for item in self._items[:SHOWN]]
+    def __str__(self) -> str:
+        shown = [_show(item) for item in self._items[:SHOWN]]
         if len(self._items) > SHOWN:
             shown.append(f"and {len(self._items) - SHOWN} more")
-        text = (
-            f"{plural(len(self._items), 'sighting')}: {', '.join(shown)}" if shown else "none seen"
-        )
-        return f"<{text}{f' ({self.doubt})' if self.doubt else ''}>"
+        return ", ".join(shown)
+
+    def __repr__(self) -> str:
+        what = f"{len(self._items)} seen: {self}" if self._items else "none seen"
+        return f"<{what}{f' ({self.doubt})' if self.doubt else ''}>"
+
+
+def _show(item: Any) -> str:
+    """Return one line; the ``str`` of a scapy packet would be its bytes."""
+    return str(item.summary() if hasattr(item, "summary") else item)

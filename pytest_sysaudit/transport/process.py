@@ -209,6 +209,7 @@ class Process:
                 stray.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(GRACE)
+        psutil.wait_procs(strays, timeout=GRACE)
 
     def _close(self) -> None:
         for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr):

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -178,7 +179,7 @@ def _prepare(name: str, folder: Path, tree: Path, address: str) -> Machine:
         for path in (home / ".ssh", home / ".ssh/authorized_keys"):
             os.chown(path, owner, owner)
     (tree / "etc/hostname").write_text(f"{name}\n")
-    (tree / "etc/machine-id").write_text("uninitialized\n")
+    (tree / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
     known = folder / "known_hosts"
     keys = [path.read_text() for path in sorted((tree / "etc/ssh").glob("ssh_host_*.pub"))]
     known.write_text("".join(f"{address} {' '.join(text.split()[:2])}\n" for text in keys))

@@ -151,6 +151,7 @@ class Sshd:
         lines += [f"AuthorizedKeysFile {self.authorized_keys}", f"PidFile {self.folder}/sshd.pid"]
         lines += ["StrictModes no", "UsePAM no", "PermitRootLogin yes", "LogLevel VERBOSE"]
         lines += ["PasswordAuthentication no", "KbdInteractiveAuthentication no"]
+        lines += ["SetEnv SHLVL=1"]  # bash reads ~/.bashrc for sshd unless it is a nested shell
         lines += [f"Subsystem sftp {self.sftp}"] if self.sftp else []
         return lines + matches
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -46,6 +47,15 @@ class Authority:
         options = {"names": NAMES, "by": self.intermediate, "send": (self.intermediate,), **wrong}
         return self.issue(label, **options)
 
+    def sha1(self, pair: Pair) -> Pair:
+        """The same certificate, signed by the root over SHA-1: only the openssl program still can."""
+        ca, key = self.root.files
+        argv = ["openssl", "x509", "-in", str(pair.cert_file), "-CA", ca, "-CAkey", key]
+        argv += ["-sha1", "-preserve_dates", "-set_serial", "1"]
+        pem = subprocess.run(argv, check=True, capture_output=True).stdout
+        pair.cert_file.write_bytes(pem)
+        return Pair(pair.cert_file, pair.key_file, x509.load_pem_x509_certificate(pem), pair.key)
+
     def issue(
         self,
         label: str,
@@ -57,7 +67,6 @@ class Authority:
         days: float = 90,
         start: float = -1,
         key: Any = None,
-        digest: Any = None,
     ) -> Pair:
         key = key or ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, label)])
@@ -81,7 +90,7 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(_names(names)), False)
         if ca:
             builder = builder.add_extension(_signs_certificates(), critical=True)
-        cert = builder.sign(signer, digest or hashes.SHA256())
+        cert = builder.sign(signer, hashes.SHA256())
         return self._write(label, cert, key, send)
 
     def _write(self, label: str, cert: Any, key: Any, send: Sequence[Pair]) -> Pair:

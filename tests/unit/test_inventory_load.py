@@ -120,6 +120,9 @@ HOSTS = [
     ("{a: ^192.0.2.1}", "hosts.a: expected keys and values, found '192.0.2.1'"),
     ("^[a]", "hosts: expected keys and values, found a list"),
     ("{^a b: }", "hosts: expected a name of letters, digits, '_', '-' and '.', found 'a b'"),
+    ("{a: {groups: [^null]}}", "hosts.a.groups[0]: expected a name of letters, digits, '_', '-' and '.', found nothing"),
+    ("{a: {inputs: {x: ^}}}", "hosts.a.inputs.x: expected keys and values, found nothing"),
+    ("{a: {ssh: {key_file: ^'~nobody-here/key'}}}", "hosts.a.ssh.key_file: cannot be read: Could not determine home directory."),
     ("{^all: }", "hosts.all: the name 'all' means every target"),
     ("{a: {^hostname: x}}", "hosts.a: unknown key 'hostname'. Did you mean 'address'?"),
     ("{a: {^key_file: x}}", "hosts.a: unknown key 'key_file'. Did you mean 'ssh.key_file'?"),
@@ -148,6 +151,7 @@ def test_hosts(folder, hosts, text):
 JUMPS = [
     ("jump", None),
     ("outside", None),
+    ("none", None),
     ("user@outside:2222", None),
     ("'[2001:db8::1]:22'", None),
     ("'jump, user@outside'", None),
@@ -176,6 +180,7 @@ def test_jump_hosts(folder, jump, text):
           jump:
           back: {{ssh: {{proxy_jump: {"web1" if jump == "back" else "jump"}}}}}
           here: {{connection: local}}
+          node:
         """,
     )
     line = 6 if jump == "back" else 4

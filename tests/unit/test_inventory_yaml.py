@@ -142,6 +142,7 @@ KEYS = [
     ("22: 1", ["f.yaml:1:1: keys are text; quote it: '22'"], {}),
     ("true: 1", ["f.yaml:1:1: keys are text; quote it: 'true'"], {}),
     ("0640: 1", ["f.yaml:1:1: keys are text; quote it: '0640'"], {}),
+    ("!x k: 1", ["f.yaml:1:1: tags are not used here; quote a value that begins with '!'"], {}),
     ("~: 1", ["f.yaml:1:1: keys are text; quote it: '~'"], {}),
     (
         "k: {{ name }}",
