@@ -7,7 +7,7 @@ AUDIT_ARGS ?=
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.developing
 DEBIAN := openssh-server nginx-light iproute2 tcpdump libpcap0.8 systemd-container mmdebstrap \
-  sudo chromium chromium-driver libxml2-utils
+  sudo chromium
 
 .PHONY: audit test lint typing docs bench packages clean versions
 

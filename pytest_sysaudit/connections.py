@@ -68,7 +68,7 @@ class Connections:
         return self._open(target, self._new_sniffer)
 
     def refuse_dead(self, name: str) -> None:
-        """Raise if the target *name* is dead: the reason to the first who asks, then "not assessed".
+        """Raise if the target *name* is dead: its reason for the first who asks.
 
         Raises:
             Unreachable: nobody was told yet.

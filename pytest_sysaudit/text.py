@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
-#: What XML 1.0 and terminals cannot hold: controls but tab and newline, and lone surrogates.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+#: What XML 1.0 and terminals cannot hold, and what would reverse the text around it: controls but
+#: tab and newline, bidirectional overrides, lone surrogates.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 _ESCAPES = re.compile("\x1b\\[[0-9;:?]*[ -/]*[@-~]")
 
 

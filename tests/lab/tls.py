@@ -47,14 +47,20 @@ class Authority:
         options = {"names": NAMES, "by": self.intermediate, "send": (self.intermediate,), **wrong}
         return self.issue(label, **options)
 
-    def sha1(self, pair: Pair) -> Pair:
-        """The same certificate, signed by the root over SHA-1: only the openssl program still can."""
-        ca, key = self.root.files
-        argv = ["openssl", "x509", "-in", str(pair.cert_file), "-CA", ca, "-CAkey", key]
-        argv += ["-sha1", "-preserve_dates", "-set_serial", "1"]
-        pem = subprocess.run(argv, check=True, capture_output=True).stdout
-        pair.cert_file.write_bytes(pem)
-        return Pair(pair.cert_file, pair.key_file, x509.load_pem_x509_certificate(pem), pair.key)
+    def sha1(self, label: str) -> Pair:
+        """A server's certificate by the root, over SHA-1: only the openssl program still signs so."""
+        key = rsa_key(2048)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, label)])
+        asked = x509.CertificateSigningRequestBuilder().subject_name(subject)
+        asked = asked.add_extension(x509.SubjectAlternativeName(_names(NAMES)), critical=False)
+        request = self.folder / f"{label}.csr"
+        pem = serialization.Encoding.PEM
+        request.write_bytes(asked.sign(key, hashes.SHA256()).public_bytes(pem))
+        ca, ca_key = self.root.files
+        argv = ["openssl", "x509", "-req", "-in", str(request), "-CA", ca, "-CAkey", ca_key]
+        argv += ["-sha1", "-days", "90", "-set_serial", "1", "-copy_extensions", "copy"]
+        done = subprocess.run(argv, check=True, capture_output=True)
+        return self._write(label, x509.load_pem_x509_certificate(done.stdout), key, ())
 
     def issue(
         self,
