@@ -14,6 +14,7 @@ from botocore.credentials import (
     Credentials,
     DeferredRefreshableCredentials,
 )
+from botocore.loaders import create_loader
 
 from pytest_sysaudit.aws.guard import CREDENTIALS_ONLY, guard
 from pytest_sysaudit.aws.operations import iam_action
@@ -80,7 +81,7 @@ def _service_descriptions() -> Any:
 
     It only remembers what is in those files, so sessions cannot meet in it.
     """
-    return botocore.session.Session().get_component("data_loader")
+    return create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
 def _find(entry: Aws, external_id: str | None, config: Config) -> Any:
