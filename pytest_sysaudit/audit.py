@@ -48,6 +48,9 @@ class Inputs(Mapping[str, Any]):
                 "add it to inputs={...} of its control marker"
             ) from None
 
+    def __repr__(self) -> str:
+        return "inputs"  # stands in messages of failed assertions, which must not vary
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
@@ -82,6 +85,9 @@ class Audit:
         self.rows: list[Row] = []
         self._judge = judge
         self._inside: dict[str, Plain] | None = None
+
+    def __repr__(self) -> str:
+        return "audit"
 
     def observe(self, name: str, value: T) -> T:
         """Record *value*, which must be JSON data or have a ``str``, and return it.

@@ -117,6 +117,8 @@ class Connections:
             elif future.done():
                 reason = reason or str(future.exception())
             found[name] = {"identity": identity, "reachable": not reason, "reason": reason}
+        for name, reason in self._dead.items():
+            found.setdefault(name, {"identity": {}, "reachable": False, "reason": reason})
         return found
 
     def close(self) -> None:
@@ -172,8 +174,13 @@ class Connections:
         return Sniffer(target, host=host, exercise=lambda: self._exercise(target))
 
     def _exercise(self, target: Target) -> None:
+        """Make traffic that begins while the capture runs: over connections of its own."""
         for name in getattr(target.entry, "exercise", ()):
-            self.http(self.targets[name]).get("/")
+            client = self._new_http(self.targets[name])
+            try:
+                client.get("/")
+            finally:
+                client.close()
 
 
 def _dial(

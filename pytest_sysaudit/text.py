@@ -9,6 +9,8 @@ import re
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
+_ADDRESS = re.compile(r" at 0x[0-9a-f]{4,16}\b")
+_SELF_EVIDENT = re.compile(r"^ \+ +(where|and) +(observe = audit\.observe|inputs = audit\.inputs)$")
 _ESCAPES = re.compile("\x1b\\[[0-9;:?]*[ -/]*[@-~]")
 
 
@@ -25,6 +27,15 @@ def printable(text: str) -> str:
         return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"  # noqa: PLR2004 - one byte
 
     return _UNPRINTABLE.sub(escape, _ESCAPES.sub("", text).replace("\r\n", "\n"))
+
+
+def settled(message: str) -> str:
+    """Drop from the message of an assertion what varies from run to run, or says nothing.
+
+    These are the addresses of objects, and pytest's lines on where `audit` itself comes from.
+    """
+    lines = [line for line in message.split("\n") if not _SELF_EVIDENT.search(line)]
+    return _ADDRESS.sub("", "\n".join(lines))
 
 
 def shorten(text: str, limit: int = 2000) -> str:

@@ -18,7 +18,7 @@ from pytest_sysaudit.hooks.keys import audit_key, check_key, state_of
 from pytest_sysaudit.hooks.state import State
 from pytest_sysaudit.hooks.vacuity import watch
 from pytest_sysaudit.record import Plain, Result, Verdict, utc_text, worst
-from pytest_sysaudit.text import printable, shorten
+from pytest_sysaudit.text import printable, settled, shorten
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
@@ -193,7 +193,9 @@ def _show(
     if not report.failed or call.excinfo is None:
         return
     if state.config.option.tbstyle == "auto":
-        report.longrepr = short_repr(call.excinfo, redact(printable(judge(call.excinfo.value)[1])))
+        report.longrepr = short_repr(
+            call.excinfo, redact(settled(printable(judge(call.excinfo.value)[1])))
+        )
     elif (text := report.longreprtext) != (clean := redact(text)):
         report.longrepr = clean
 
@@ -246,7 +248,7 @@ def _row_result(check: Check, row: Row, course: Course) -> Result:
 
 def _clean(plain: dict[str, Plain], state: State) -> dict[str, Plain]:
     clean = state.redactor.plain(plain)
-    clean["message"] = shorten(printable(clean["message"]), MESSAGE_LIMIT)
+    clean["message"] = shorten(settled(printable(clean["message"])), MESSAGE_LIMIT)
     return _valid(clean)  # type: ignore[no-any-return]
 
 

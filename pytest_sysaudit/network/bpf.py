@@ -14,6 +14,8 @@ from pytest_sysaudit.network.bpf_assembler import Instruction, Program
 from pytest_sysaudit.network.decode import untagged
 from pytest_sysaudit.text import decode
 
+#: libpcap's own number for raw IP differs from the one in files.
+_DLT = {101: 12}
 _NETMASK_UNKNOWN = 0xFFFFFFFF
 _LIBRARIES = ("libpcap.so.0.8", "libpcap.so.1", "libpcap.so")
 
@@ -75,7 +77,7 @@ def compile_filter(expression: str, link: int, snaplen: int, library: Any = libp
 
 
 def _compile(library: ctypes.CDLL, expression: str, link: int, snaplen: int) -> Program:
-    handle = library.pcap_open_dead(link, snaplen)
+    handle = library.pcap_open_dead(_DLT.get(link, link), snaplen)
     code = _Code()
     try:
         failed = library.pcap_compile(

@@ -18,7 +18,7 @@ Instruction = tuple[int, int, int, int]
 Program = tuple[Instruction, ...]
 
 #: What a filter may ask: a link type, where its EtherType is, and where its IP header begins.
-_LINKS = {1: (12, 14), 113: (14, 16), 276: (0, 20), 101: (None, 0)}
+_LINKS = {1: (12, 14), 113: (14, 16), 276: (0, 20), 101: (None, 0), 12: (None, 0)}
 _ETHERTYPES = {"ip": 0x0800, "ip6": 0x86DD, "arp": 0x0806}
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "icmp6": 58}
 _PORTED = ("tcp", "udp", "sctp")

@@ -209,7 +209,10 @@ class Process:
                 stray.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(GRACE)
-        psutil.wait_procs(strays, timeout=GRACE)
+        # A dead stray is a zombie until init looks after it: psutil would wait for that too.
+        end = time.monotonic() + GRACE
+        while any(map(_alive, strays)) and time.monotonic() < end:
+            time.sleep(POLL / 5)
 
     def _close(self) -> None:
         for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr):

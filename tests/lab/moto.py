@@ -61,6 +61,7 @@ class MotoLab:
             assert self.child.exit_code is None, self.child.output()
             assert time.monotonic() < deadline, self.child.output()
             time.sleep(0.02)
+        self._admins: dict[tuple[str, str], Any] = {}
         self.url = json.loads(ready.read_text())["url"]
 
     def reset(self) -> None:
@@ -84,12 +85,15 @@ class MotoLab:
             found: list[str] = json.load(answer)
         return found
 
-    def admin(self, service: str, region: str = REGION, **keys: str) -> Any:
+    def admin(self, service: str, region: str = REGION) -> Any:
         """A plain client that may write."""
         import boto3
 
-        keys = keys or {"aws_access_key_id": "ADMIN", "aws_secret_access_key": "x"}
-        return boto3.Session(region_name=region, **keys).client(service, endpoint_url=self.url)
+        if (service, region) not in self._admins:
+            self._admins[service, region] = boto3.Session("ADMIN", "x", region_name=region).client(
+                service, endpoint_url=self.url
+            )
+        return self._admins[service, region]
 
     def target(self, **entry: Any) -> Target:
         known = {"account_id": ACCOUNT, "endpoint_url": self.url, "regions": (REGION,)}

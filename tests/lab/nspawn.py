@@ -23,7 +23,7 @@ SUITE = "bookworm"
 PACKAGES = ("systemd-sysv", "dbus", "openssh-server", "iproute2", "procps", "sudo")
 TOOLS = ("mmdebstrap", "systemd-nspawn", "ip", "chroot", "ssh", "ssh-keygen", "setpriv")
 #: The hosts get /30 networks out of this one.
-NETWORK = ipaddress.ip_network("10.213.0.0/16")
+NETWORK = ipaddress.ipnetwork("10.213.0.0/16")
 #: Seconds until a host must have started.
 START = 60.0
 #: Seconds until a host must have stopped when it is asked to.
@@ -86,30 +86,30 @@ def why_not() -> str:
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
-def base_tree(packages: Sequence[str] = PACKAGES) -> Path:
+def base_tree(packages: Sequence[str] = PACKAGES, variant: str = "minbase") -> Path:
     """Return a Debian tree with *packages*; it takes a minute the first time, then it is kept.
 
     It is kept in ``$SYSAUDIT_LAB``, else in ``~/.cache/pytest-sysaudit-lab``, for copying only.
     """
     cache = Path(os.environ.get("SYSAUDIT_LAB") or Path.home() / ".cache/pytest-sysaudit-lab")
     cache.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(json.dumps([SUITE, sorted(packages)]).encode()).hexdigest()[:12]
+    key = hashlib.sha256(json.dumps([SUITE, variant, sorted(packages)]).encode()).hexdigest()[:12]
     tree = cache / f"{SUITE}-{key}"
     with (cache / f"{tree.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes may want it at once
         if not tree.exists():
-            _build(tree, packages)
+            _build(tree, packages, variant)
     return tree
 
 
-def _build(tree: Path, packages: Sequence[str]) -> None:
+def _build(tree: Path, packages: Sequence[str], variant: str) -> None:
     unfinished = tree.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     include = f"--include={','.join(packages)}"
     sources = Path("/etc/apt/sources.list.d/debian.sources")
-    argv: list[str | Path] = ["mmdebstrap", "--quiet", "--variant=minbase", include]
+    argv: list[str | Path] = ["mmdebstrap", "--quiet", f"--variant={variant}", include]
     argv += [SUITE, unfinished, *([sources] if sources.exists() else [])]
-    _call(argv, timeout=900)
+    call(argv, timeout=900)
     unfinished.rename(tree)
 
 
@@ -135,19 +135,19 @@ def booted_host(
     base = base_tree(packages)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sysaudit-lab-")))
-        tag = f"lab{os.getpid():x}{random.randrange(1 << 16):04x}"[:14]
-        tree = stack.enter_context(_copy(base, folder / name))
-        machine = _prepare(name, folder, tree, _free_address())
+        tag = new_tag()
+        tree = stack.enter_context(copy_of(base, folder / name))
+        machine = _prepare(name, folder, tree, free_address())
         for line in setup:
-            _call(["chroot", tree, "sh", "-euc", line])
-        stack.enter_context(_network(tag, machine.address, sysctls or {}))
-        groups = stack.enter_context(_control_groups(tag))
-        stack.enter_context(_running(tag, machine, groups, folder / "console.log"))
+            call(["chroot", tree, "sh", "-euc", line])
+        stack.enter_context(network(tag, machine.address, sysctls or {}))
+        groups = stack.enter_context(control_groups(tag))
+        stack.enter_context(running(tag, machine, groups, folder / "console.log"))
         yield machine
 
 
 @contextmanager
-def _copy(base: Path, tree: Path) -> Iterator[Path]:
+def copy_of(base: Path, tree: Path) -> Iterator[Path]:
     """A tree that may be changed: an overlay, or a real copy where the kernel has none."""
     upper, work = tree.with_suffix(".upper"), tree.with_suffix(".work")
     for folder in (tree, upper, work):
@@ -158,21 +158,21 @@ def _copy(base: Path, tree: Path) -> Iterator[Path]:
     mounted = subprocess.run(argv, capture_output=True, check=False).returncode == 0
     try:
         if not mounted:
-            _call(["cp", "-a", "--reflink=auto", f"{base}/.", tree])
+            call(["cp", "-a", "--reflink=auto", f"{base}/.", tree])
         yield tree
     finally:
         if mounted:
-            _call(["umount", "--lazy", tree])
+            call(["umount", "--lazy", tree])
 
 
 def _prepare(name: str, folder: Path, tree: Path, address: str) -> Machine:
     key = folder / "key"
-    _call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", key])
+    call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", key])
     public = key.with_suffix(".pub").read_text()
     for old in (tree / "etc/ssh").glob("ssh_host_*"):
         old.unlink()
-    _call(["chroot", tree, "ssh-keygen", "-A"])
-    _call(["chroot", tree, "useradd", "-m", "-s", "/bin/bash", "auditor"])
+    call(["chroot", tree, "ssh-keygen", "-A"])
+    call(["chroot", tree, "useradd", "-m", "-s", "/bin/bash", "auditor"])
     for home, owner in ((tree / "root", 0), (tree / "home/auditor", 1000)):
         (home / ".ssh").mkdir(mode=0o700, exist_ok=True)
         (home / ".ssh/authorized_keys").write_text(public)
@@ -211,34 +211,39 @@ def kernel_settings(values: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _free_address() -> str:
+def new_tag() -> str:
+    """Return a name for network and groups that fits an interface, and tells whose it is."""
+    return f"lab{os.getpid():x}{random.randrange(1 << 16):04x}"[:14]
+
+
+def free_address() -> str:
     """Return the upper address of a /30 that no interface of this machine has."""
     used = {
         ipaddress.ip_interface(address["local"]).network.network_address
-        for link in json.loads(_call(["ip", "-json", "address"]))
+        for link in json.loads(call(["ip", "-json", "address"]))
         for address in link.get("addr_info", ())
     }
     while True:
-        subnet = ipaddress.ip_network((int(NETWORK[0]) + 4 * random.randrange(1 << 14), 30))
+        subnet = ipaddress.ipnetwork((int(NETWORK[0]) + 4 * random.randrange(1 << 14), 30))
         if not used & set(subnet):
             return str(subnet[2])
 
 
 @contextmanager
-def _network(tag: str, address: str, sysctls: Mapping[str, str]) -> Iterator[None]:
+def network(tag: str, address: str, sysctls: Mapping[str, str]) -> Iterator[None]:
     """A network namespace of the host's own, and a cable to this machine."""
     near = str(ipaddress.ip_address(address) - 1)
     inside = ["ip", "netns", "exec", tag]
-    _call(["ip", "netns", "add", tag])
+    call(["ip", "netns", "add", tag])
     try:
-        _call(["ip", "link", "add", tag, "type", "veth", "peer", "name", "host0", "netns", tag])
-        _call(["ip", "address", "add", f"{near}/30", "dev", tag])
-        _call(["ip", "link", "set", tag, "up"])
-        _call([*inside, "ip", "address", "add", f"{address}/30", "dev", "host0"])
-        _call([*inside, "ip", "link", "set", "host0", "up"])
-        _call([*inside, "ip", "link", "set", "lo", "up"])
+        call(["ip", "link", "add", tag, "type", "veth", "peer", "name", "host0", "netns", tag])
+        call(["ip", "address", "add", f"{near}/30", "dev", tag])
+        call(["ip", "link", "set", tag, "up"])
+        call([*inside, "ip", "address", "add", f"{address}/30", "dev", "host0"])
+        call([*inside, "ip", "link", "set", "host0", "up"])
+        call([*inside, "ip", "link", "set", "lo", "up"])
         for key, value in sysctls.items():
-            _call([*inside, "sysctl", "-qw", f"{key}={value}"])
+            call([*inside, "sysctl", "-qw", f"{key}={value}"])
         yield
     finally:
         subprocess.run(["ip", "link", "delete", tag], capture_output=True, check=False)
@@ -246,7 +251,7 @@ def _network(tag: str, address: str, sysctls: Mapping[str, str]) -> Iterator[Non
 
 
 @contextmanager
-def _control_groups(tag: str) -> Iterator[list[Path]]:
+def control_groups(tag: str) -> Iterator[list[Path]]:
     """Groups of the host's own: two systemds in one group would see each other's services."""
     made = []
     for line in Path("/proc/self/mounts").read_text().splitlines():
@@ -264,13 +269,35 @@ def _control_groups(tag: str) -> Iterator[list[Path]]:
 
 
 @contextmanager
-def _running(tag: str, machine: Machine, groups: Sequence[Path], log: Path) -> Iterator[None]:
-    """The booted host; it stops with this process at the latest."""
+def running(
+    tag: str,
+    machine: Machine,
+    groups: Sequence[Path],
+    log: Path,
+    *,
+    command: Sequence[str] = (),
+    ready: str = "systemctl is-system-running --wait",
+) -> Iterator[None]:
+    """The running host; it stops with this process at the latest.
+
+    Args:
+        tag: names its network and groups.
+        machine: what is started.
+        groups: its control groups.
+        log: where its console goes.
+        command: what runs in it; nothing: its own init.
+        ready: is asked over ssh until it says that all is up.
+    """
     joins = "".join(f"echo $$ >{group}/cgroup.procs; " for group in groups)
     argv = ["setpriv", "--pdeathsig=TERM", "systemd-nspawn", "--quiet", "--register=no"]
-    argv += ["--keep-unit", "--boot", f"--directory={machine.tree}", f"--machine={tag}"]
+    argv += [
+        "--keep-unit",
+        "--as-pid2" if command else "--boot",
+        f"--directory={machine.tree}",
+        f"--machine={tag}",
+    ]
     argv += [f"--hostname={machine.name}", f"--network-namespace-path=/run/netns/{tag}"]
-    argv += ["--console=pipe", "--link-journal=no", "--timezone=off"]
+    argv += ["--console=pipe", "--link-journal=no", "--timezone=off", *command]
     with log.open("wb") as console:
         process = subprocess.Popen(
             ["sh", "-c", f'{joins}exec "$@"', "sh", *argv],
@@ -280,7 +307,7 @@ def _running(tag: str, machine: Machine, groups: Sequence[Path], log: Path) -> I
             start_new_session=True,
         )
     try:
-        _wait(machine, process, log)
+        _wait(machine, process, log, ready)
         yield
     finally:
         _stop(process)
@@ -289,12 +316,12 @@ def _running(tag: str, machine: Machine, groups: Sequence[Path], log: Path) -> I
             left.rmdir()
 
 
-def _wait(machine: Machine, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(machine: Machine, process: subprocess.Popen[bytes], log: Path, ready: str) -> None:
     deadline = time.monotonic() + START
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise LabError(f"{machine.name}: nspawn ended: {log.read_text(errors='replace')}")
-        state = machine.run("systemctl is-system-running --wait").stdout.strip()
+        state = machine.run(ready).stdout.strip()
         if state in ("running", "degraded"):
             return
         time.sleep(0.2)
@@ -312,7 +339,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         return
 
 
-def _call(argv: Sequence[str | Path], *, timeout: float = 120) -> str:
+def call(argv: Sequence[str | Path], *, timeout: float = 120) -> str:
     result = subprocess.run(
         [str(word) for word in argv],
         stdin=subprocess.DEVNULL,

@@ -13,7 +13,7 @@ from pytest_sysaudit.errors import CannotAssess, NotApplicable
 from pytest_sysaudit.evidence.redact import MASK, Redactor
 from pytest_sysaudit.record import Control, Result, Severity, Verdict, utc_text, worst
 from pytest_sysaudit.source import read_doc, read_source
-from pytest_sysaudit.text import decode, first_line, plural, printable, shorten
+from pytest_sysaudit.text import decode, first_line, plural, printable, settled, shorten
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,16 @@ def test_decoding_never_fails_and_never_leaves_surrogates(data, text):
 )
 def test_printable_text_can_stand_anywhere(text, shown):
     assert printable(text) == shown
+
+
+def test_messages_do_not_vary():
+    message = (
+        "assert 8 >= 14\n +  where 8 = observe('length', 8)\n +    where observe = audit.observe\n"
+        " +  and   <map object at 0x7f2370965410> = x"
+    )
+    assert settled(message) == (
+        "assert 8 >= 14\n +  where 8 = observe('length', 8)\n +  and   <map object> = x"
+    )
 
 
 def test_shortening_says_what_is_missing():
