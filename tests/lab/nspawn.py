@@ -23,7 +23,7 @@ SUITE = "bookworm"
 PACKAGES = ("systemd-sysv", "dbus", "openssh-server", "iproute2", "procps", "sudo")
 TOOLS = ("mmdebstrap", "systemd-nspawn", "ip", "chroot", "ssh", "ssh-keygen", "setpriv")
 #: The hosts get /30 networks out of this one.
-NETWORK = ipaddress.ipnetwork("10.213.0.0/16")
+NETWORK = ipaddress.ip_network("10.213.0.0/16")
 #: Seconds until a host must have started.
 START = 60.0
 #: Seconds until a host must have stopped when it is asked to.
@@ -224,7 +224,7 @@ def free_address() -> str:
         for address in link.get("addr_info", ())
     }
     while True:
-        subnet = ipaddress.ipnetwork((int(NETWORK[0]) + 4 * random.randrange(1 << 14), 30))
+        subnet = ipaddress.ip_network((int(NETWORK[0]) + 4 * random.randrange(1 << 14), 30))
         if not used & set(subnet):
             return str(subnet[2])
 
