@@ -40,6 +40,7 @@ _FINDINGS = 10
 _TARGETS = 30
 _WIDEST_NAME = 20
 _WIDEST_CONTROL = 28
+_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ def lines(document: Mapping[str, Plain], width: int = 80, verbose: int = 0) -> l
 
     Args:
         document: from `document.build`.
-        width: columns of the terminal; only the gate's and the total's line may be longer.
+        width: columns of the terminal; only the lines of dead targets, the gate and the total may
+            be longer.
         verbose: 0 for what failed or was not assessed, shortened; 1 for all of it, and for manual
             and waived controls and clean targets too.
     """
@@ -142,21 +144,26 @@ class _Summary:
             yield f"and {len(told) - len(shown)} more targets with findings (-v shows all)", ""
 
     def _clean(self) -> Iterator[Line]:
-        names = [n for n in self.counts if n not in self.dead and not self._is_grave(n)]
+        alive = [n for n in self.counts if n not in self.dead and not self._is_grave(n)]
+        names = [name for name in alive if any(self.counts[name].values())]
         if self.verbose:
             yield from (self._header(name) for name in names if not self.entries[name])
         elif names:
             start = f"nothing failed on {plural(len(names), 'target')}: "
             yield start + listing([_name(n) for n in names], self.width - len(start)), "green"
+        if untouched := [name for name in alive if name not in names]:
+            start = f"no check ran on {plural(len(untouched), 'target')}: "
+            yield start + listing([_name(n) for n in untouched], self.width - len(start)), "yellow"
 
     def _out_of_reach(self) -> Iterator[Line]:
         limit = len(self.dead) if self.verbose else _TARGETS
         for name in sorted(self.dead)[:limit]:
             count = self.counts[name][Verdict.ERROR.value]
             end = f" ({plural(count, 'check')} not assessed)"
-            reason = one_line(str(self.dead[name]["reason"]))
-            start = f"{pad(_name(name), self.names)}   not reached: {reason}"
-            yield cut(start, self.width - len(end)) + end, "yellow"
+            reason = one_line(str(self.dead[name]["reason"])).removeprefix(f"{name}: ")
+            start = f"{pad(_name(name), self.names)}   not reached: "
+            # the reason names the way out, so it may go on in the terminal's next line
+            yield start + cut(reason, _LONGEST_REASON) + end, "yellow"
         if len(self.dead) > limit:
             yield f"and {len(self.dead) - limit} more targets not reached (-v shows all)", "yellow"
 
@@ -167,7 +174,7 @@ class _Summary:
             yield f"gate broken: {one_line(str(gate['rule']))}", "red"
         verdicts: Mapping[str, int] = summary["verdicts"]
         counts = _counts(verdicts) or "no results"
-        on = plural(len(self.document["targets"]), "target")
+        on = plural(sum(any(counts.values()) for counts in self.counts.values()), "target")
         full = f"{on}: {counts}"
         yield full if len(full) <= self.width else counts, _style(verdicts)
 

@@ -48,7 +48,7 @@ class Authority:
         return self.issue(label, **options)
 
     def sha1(self, label: str) -> Pair:
-        """A server's certificate by the root, over SHA-1: only the openssl program still signs so."""
+        """A server's certificate by the root, over SHA-1: only openssl still signs so."""
         key = rsa_key(2048)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, label)])
         asked = x509.CertificateSigningRequestBuilder().subject_name(subject)

@@ -179,12 +179,21 @@ def test_colours_say_the_same_as_the_words(verdict, style):
     assert lines(made)[0][1] == lines(made)[-1][1] == style
 
 
+def test_a_reason_keeps_its_way_out_and_targets_without_a_check_are_named():
+    reason = "192.0.2.3:22 did not answer within 5 s (connect_timeout); " + "look there " * 10
+    targets = [*web(3, reason=f"web3: {reason}".strip()), *web(9)]
+    text = shown(targets, [row("web3", TIME, "error", "not assessed")])
+    assert f"web3   not reached: {reason.strip()} (1 check not assessed)\n" in text
+    assert "no check ran on 1 target: web9\n" in text
+    assert "\n1 target: 1 not assessed" in text
+
+
 @pytest.mark.parametrize("make", [sample, nasty])
 @pytest.mark.parametrize("verbose", [0, 1])
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_no_line_is_too_wide_or_holds_what_a_terminal_obeys(make, verbose, width):
     for text, style in lines(make(), width, verbose)[:-2]:
-        assert width_of(text) <= width
+        assert width_of(text) <= (400 if "   not reached: " in text else width)
         assert text.isprintable()
         assert style in {"", "bold", "red", "yellow", "green"}
 
