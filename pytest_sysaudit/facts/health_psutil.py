@@ -65,6 +65,8 @@ def _disks() -> Plain:
             continue
         try:
             here, space = Path(path).stat(), os.statvfs(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # hidden under a later mount
         except OSError as error:
             raise Incomplete(f"disks: {path}: {error.strerror}") from error
         if not Path(path).is_mount():
