@@ -104,12 +104,12 @@ class Processes:
     zombies: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListeningSocket:
     """A socket that waits for strangers.
 
     ``protocol`` is tcp or udp; ``address`` is ``::`` also where it serves IPv4 too. The process
-    is None where only root is told.
+    is None where only root is told, or where there is no ss on a remote host.
     """
 
     protocol: str
