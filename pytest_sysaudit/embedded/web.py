@@ -97,6 +97,7 @@ def make_certificates(folder: Path) -> Path:
     root = _builder("pytest-sysaudit stand-in CA", root_key.public_key(), _ROOT_DAYS)
     root = root.issuer_name(_name("pytest-sysaudit stand-in CA"))
     root = root.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    root = root.add_extension(_signs_certificates(), critical=True)
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     leaf = _builder("localhost", key.public_key(), _SERVER_DAYS)
     leaf = leaf.issuer_name(_name("pytest-sysaudit stand-in CA"))
@@ -131,6 +132,15 @@ def _builder(name: str, key: Any, days: int) -> x509.CertificateBuilder:
         .not_valid_after(begin + timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
+
+
+def _signs_certificates() -> x509.KeyUsage:
+    """Return the key usage that strict clients (python from 3.13 on) expect of a CA."""
+    from cryptography import x509
+
+    unused = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
+    rest = dict.fromkeys((*unused, "key_agreement", "encipher_only", "decipher_only"), False)
+    return x509.KeyUsage(key_cert_sign=True, crl_sign=True, **rest)
 
 
 def _sign(builder: x509.CertificateBuilder, key: Any) -> x509.Certificate:

@@ -32,6 +32,8 @@ from pytest_sysaudit.text import decode, printable
 
 #: Sending these twice does no more than sending them once.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+#: Seconds before the second attempt is twice this, before the third twice that, and so on.
+_PAUSE = 0.1
 _FOREIGN = (requests.RequestException, HTTPError, ssl.SSLError, OSError, http.client.HTTPException)
 
 
@@ -150,31 +152,39 @@ class AuditAdapter(HTTPAdapter):
             CannotAssess: no whole answer came; the kind says why. The error's ``exchange`` tells
                 what was tried.
         """
-        method, url = request.method or "", request.url or ""
-        self.policy.require(method, url)
+        url = request.url or ""
+        self.policy.require(request.method or "", url)
         if not self.policy.trusts(url):
             cert = None
             self._strip(request)
-        attempts: list[Attempt] = []
         options = {"timeout": timeout, "verify": verify, "cert": cert, "proxies": proxies}
-        while True:
-            with Watch(max([self.limits.seconds, *_seconds(timeout)])) as watch:
-                try:
-                    response = self._once(request, watch, options)
-                except CannotAssess as error:
-                    attempts.append(_attempt(attempts, watch, self.redact(str(error))))
-                    if not self._again(method, watch, error, len(attempts)):
-                        plain = self._exchange(request, watch, attempts, options, error=error)
-                        error.exchange = plain  # type: ignore[attr-defined]
-                        raise
-                else:
-                    attempts.append(_attempt(attempts, watch, ""))
-                    response.tls = watch.tls
-                    response.exchange = self._exchange(
-                        request, watch, attempts, options, response=response
-                    )
-                    return response
-            time.sleep(0.1 * 2 ** len(attempts))
+        attempts: list[Attempt] = []
+        while (response := self._attempt(request, options, attempts)) is None:
+            time.sleep(_PAUSE * 2 ** len(attempts))
+        return response
+
+    def _attempt(
+        self,
+        request: requests.PreparedRequest,
+        options: Mapping[str, Any],
+        attempts: list[Attempt],
+    ) -> HttpResponse | None:
+        """Make one attempt and note it in *attempts*; None if there is to be another."""
+        with Watch(max([self.limits.seconds, *_seconds(options["timeout"])])) as watch:
+            try:
+                response = self._once(request, watch, options)
+            except CannotAssess as error:
+                attempts.append(_noted(attempts, watch, self.redact(str(error))))
+                if self._again(request.method or "", watch, error, len(attempts)):
+                    return None
+                told = self._exchange(request, watch, attempts, options, error=error)
+                error.exchange = told  # type: ignore[attr-defined]
+                raise
+            attempts.append(_noted(attempts, watch, ""))
+            response.tls = watch.tls
+            told = self._exchange(request, watch, attempts, options, response=response)
+            response.exchange = told
+            return response
 
     def _once(
         self, request: requests.PreparedRequest, watch: Watch, options: Mapping[str, Any]
@@ -237,36 +247,48 @@ class AuditAdapter(HTTPAdapter):
         response: HttpResponse | None = None,
         error: CannotAssess | None = None,
     ) -> Exchange:
-        body = (response.content if response is not None else None) or b""
-        lines = response.raw.headers.iteritems() if response is not None else ()
+        """Return the record of *request*, whichever way it ended."""
         sent = [(name, _text(value)) for name, value in request.headers.items()]
         scheme = (request.url or "").partition(":")[0]
         return Exchange(
             method=request.method or "",
             url=self.redact(request.url or ""),
             request_headers=clean_headers(sent, self.redact, self.policy.secret_headers),
-            status=response.status_code if response is not None else None,
-            reason=self.redact(printable(response.reason or "")) if response is not None else "",
-            headers=clean_headers(((n, printable(v)) for n, v in lines), self.redact),
             tls=watch.tls,
             peer=watch.peer,
             proxy=self.redact((options.get("proxies") or {}).get(scheme, "")),
-            timings=Timings(
-                connect=watch.connect_ms,
-                handshake=watch.tls.handshake_ms if watch.tls and watch.connect_ms else None,
-                first_byte=watch.first_byte_ms,
-                total=watch.elapsed_ms,
-            ),
-            body_sha256=hashlib.sha256(body).hexdigest() if response is not None else "",
-            body_size=len(body),
-            body_start=self.redact(printable(decode(body[:BODY_START]))),
+            timings=_timings(watch),
             attempts=tuple(attempts),
             error=self.redact(str(error)) if error else "",
             started=watch.started,
+            **(self._answer(response) if response is not None else {}),
         )
 
+    def _answer(self, response: HttpResponse) -> dict[str, Any]:
+        """Return what an exchange tells about the answer."""
+        body = response.content or b""
+        lines = response.raw.headers.iteritems()
+        return {
+            "status": response.status_code,
+            "reason": self.redact(printable(response.reason or "")),
+            "headers": clean_headers(((n, printable(v)) for n, v in lines), self.redact),
+            "body_sha256": hashlib.sha256(body).hexdigest(),
+            "body_size": len(body),
+            "body_start": self.redact(printable(decode(body[:BODY_START]))),
+        }
 
-def _attempt(before: list[Attempt], watch: Watch, error: str) -> Attempt:
+
+def _timings(watch: Watch) -> Timings:
+    fresh = watch.tls is not None and watch.connect_ms is not None
+    return Timings(
+        connect=watch.connect_ms,
+        handshake=watch.tls.handshake_ms if watch.tls and fresh else None,
+        first_byte=watch.first_byte_ms,
+        total=watch.elapsed_ms,
+    )
+
+
+def _noted(before: list[Attempt], watch: Watch, error: str) -> Attempt:
     number = len(before) + 1
     return Attempt(number=number, started=watch.started, duration_ms=watch.elapsed_ms, error=error)
 
