@@ -14,11 +14,10 @@ _DESTINATIONS = {"IP": "dst", "IPv6": "dst", "ARP": "pdst"}
 _REROUTING = ("IPOption_LSRR", "IPOption_SSRR", "IPv6ExtHdrRouting")
 
 
-def check(target: Target, packets: Sequence[Any]) -> None:
-    """Raise `RefusedByPolicy` unless the inventory allows to send all of the scapy *packets*.
+def check_allowed(target: Target) -> None:
+    """Raise `RefusedByPolicy` unless the inventory allows probes of this network, from here.
 
-    ``active_probes`` has to be true, and every address that a packet goes to in ``cidrs``. What
-    is watched from elsewhere cannot be probed from here.
+    ``active_probes`` has to be true; what is watched from elsewhere cannot be probed from here.
     """
     allowed, entry = f"networks.{target.name}", target.entry
     if not getattr(entry, "active_probes", False):
@@ -29,7 +28,13 @@ def check(target: Target, packets: Sequence[Any]) -> None:
         raise RefusedByPolicy(
             f"probes are sent from this machine only, and {allowed} is watched from elsewhere"
         )
-    nets = [ipaddress.ip_network(text, strict=False) for text in getattr(entry, "cidrs", ())]
+
+
+def check(target: Target, packets: Sequence[Any]) -> None:
+    """Raise `RefusedByPolicy` unless all that the scapy *packets* go to is in ``cidrs``."""
+    check_allowed(target)
+    allowed = f"networks.{target.name}"
+    nets = [ipaddress.ip_network(n, strict=False) for n in getattr(target.entry, "cidrs", ())]
     for packet in packets:
         found = list(destinations(packet))
         if not found:

@@ -209,6 +209,7 @@ class Sniffer:
                 destination in ``cidrs``.
             Denied, CannotAssess: as when capturing; or it could not be sent.
         """
+        policy.check_allowed(self.target)
         packets = probes.prepare(packet, self._interface(interface))
         return self._probe(packets, timeout, interface, lambda _: False)
 
@@ -220,6 +221,7 @@ class Sniffer:
             Incomplete: no answer was seen, but the capture does not show that there was none.
             RefusedByPolicy, Denied, CannotAssess: as in `probe`.
         """
+        policy.check_allowed(self.target)
         (sent,) = probes.prepare(packet, self._interface(interface))
         asked = sent.payload if type(sent).__name__ == "Ether" else sent
 

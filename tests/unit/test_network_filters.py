@@ -15,6 +15,10 @@ from pytest_sysaudit.network import bpf
 needs_libpcap = pytest.mark.skipif(bpf.libpcap() is None, reason="needs libpcap")
 
 
+#: Both addresses are given: scapy would ask the real network for one that is missing.
+ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+
+
 def no_libpcap() -> None:
     return None
 
@@ -26,10 +30,14 @@ def _packets() -> list[bytes]:
     heads += [IPv6(src="2001:db8::1", dst="2001:db8:1::2"), IPv6(src="fe80::2", dst="2001:db8::1")]
     bodies = [TCP(sport=40000, dport=80), TCP(sport=443, dport=40001), UDP(sport=53, dport=9999)]
     bodies += [UDP(sport=8080, dport=53), ICMP(), ICMPv6EchoRequest()]
-    frames = [bytes(Ether() / head / body / b"payload") for head in heads for body in bodies]
-    frames.append(bytes(Ether() / ARP(psrc="10.0.0.1", pdst="10.0.0.2")))
-    frames.append(bytes(Ether() / IP(dst="10.0.0.1", frag=7, proto=17) / b"\0\x35\0\x35later"))
-    frames.append(bytes(Ether() / IP(dst="10.0.0.1", options=b"\1\1\1\1") / UDP(dport=53)))
+    frames = [bytes(ETHER / head / body / b"payload") for head in heads for body in bodies]
+    frames.append(bytes(ETHER / ARP(hwsrc="02:00:00:00:00:01", psrc="10.0.0.1", pdst="10.0.0.2")))
+    frames.append(
+        bytes(ETHER / IP(src="10.0.0.9", dst="10.0.0.1", frag=7, proto=17) / b"\0\x35\0\x35later")
+    )
+    frames.append(
+        bytes(ETHER / IP(src="10.0.0.9", dst="10.0.0.1", options=b"\1\1\1\1") / UDP(dport=53))
+    )
     return [*frames, *(frame[:36] for frame in frames), b"", b"\0" * 12]
 
 
@@ -126,7 +134,7 @@ def test_no_filter_keeps_the_first_bytes_of_everything():
 
 
 def test_vlan_tags_do_not_hide_a_packet_unless_asked_for():
-    tagged = bytes(Ether() / Dot1Q(vlan=5) / IP() / TCP(dport=80))
+    tagged = bytes(ETHER / Dot1Q(vlan=5) / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(dport=80))
     assert bpf.matcher("tcp port 80", 1)(tagged)
     if bpf.libpcap():
         assert bpf.matcher("vlan 5", 1)(tagged)
