@@ -26,7 +26,7 @@ def test_admin_ports_are_closed_to_the_ipv4_world(aws_session, aws_region, audit
         with audit.resource(arn):
             ports = audit.inputs.ports
             found = ports_open_to_world(aws_session, aws_region, group, ports, version=4)
-            assert audit.observe("open", found) == [], group["GroupName"]
+            assert audit.observe("open", found) == [], f"{group['GroupName']} opens {found} to all"
 
 
 @pytest.mark.control(
@@ -48,7 +48,7 @@ def test_admin_ports_are_closed_to_the_ipv6_world(aws_session, aws_region, audit
         with audit.resource(arn):
             ports = audit.inputs.ports
             found = ports_open_to_world(aws_session, aws_region, group, ports, version=6)
-            assert audit.observe("open", found) == [], group["GroupName"]
+            assert audit.observe("open", found) == [], f"{group['GroupName']} opens {found} to all"
 
 
 @pytest.mark.control(
@@ -68,8 +68,9 @@ def test_default_security_groups_let_nothing_through(aws_session, aws_region, au
     for group in groups["SecurityGroups"]:
         arn = aws_session.make_arn("ec2", f"security-group/{group['GroupId']}", region=aws_region)
         with audit.resource(arn):
-            assert audit.observe("inbound", group["IpPermissions"]) == []
-            assert audit.observe("outbound", group["IpPermissionsEgress"]) == []
+            assert audit.observe("inbound", group["IpPermissions"]) == [], "it lets something in"
+            outbound = audit.observe("outbound", group["IpPermissionsEgress"])
+            assert outbound == [], "it lets something out"
 
 
 @pytest.mark.control(
@@ -91,7 +92,8 @@ def test_instances_ask_for_metadata_tokens(aws_session, aws_region, audit):
             if instance["State"]["Name"] in ("shutting-down", "terminated"):
                 audit.not_applicable("it is terminated")
             options = audit.observe("metadata", instance["MetadataOptions"])
-            assert options["HttpTokens"] == "required" or options["HttpEndpoint"] == "disabled"
+            safe = options["HttpTokens"] == "required" or options["HttpEndpoint"] == "disabled"
+            assert safe, "it answers metadata requests without a token"
 
 
 @pytest.mark.control(
@@ -107,7 +109,8 @@ def test_volumes_are_encrypted_by_default(aws_session, aws_region, audit):
     Fix: turn on encryption by default in the EBS settings of the region.
     """
     answer = aws_session.call("ec2", "get_ebs_encryption_by_default", region=aws_region)
-    assert audit.observe("encrypted_by_default", answer["EbsEncryptionByDefault"]) is True
+    encrypted = audit.observe("encrypted_by_default", answer["EbsEncryptionByDefault"])
+    assert encrypted, f"encryption by default is off in {aws_region}"
 
 
 @pytest.mark.control(
@@ -127,4 +130,5 @@ def test_networks_log_their_flows(aws_session, aws_region, audit):
         with audit.resource(aws_session.make_arn("ec2", f"vpc/{vpc['VpcId']}", region=aws_region)):
             own = [log for log in logs if log["ResourceId"] == vpc["VpcId"]]
             active = [log["TrafficType"] for log in own if log["FlowLogStatus"] == "ACTIVE"]
-            assert {"REJECT", "ALL"} & set(audit.observe("logged", active))
+            seen = {"REJECT", "ALL"} & set(audit.observe("logged", active))
+            assert seen, "no active flow log sees rejected traffic"

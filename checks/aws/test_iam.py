@@ -22,7 +22,8 @@ def test_root_user_has_no_access_key(aws_session, audit):
     Fix: sign in as root and delete its access keys; use roles in their place.
     """
     summary = aws_session.call("iam", "get_account_summary")["SummaryMap"]
-    assert audit.observe("root_access_keys", summary["AccountAccessKeysPresent"]) == 0
+    keys = audit.observe("root_access_keys", summary["AccountAccessKeysPresent"])
+    assert keys == 0, f"the root user has {keys} access keys"
 
 
 @pytest.mark.control(
@@ -38,7 +39,7 @@ def test_root_user_signs_in_with_mfa(aws_session, audit):
     Fix: sign in as root and register an MFA device, best a hardware one.
     """
     summary = aws_session.call("iam", "get_account_summary")["SummaryMap"]
-    assert audit.observe("root_mfa", summary["AccountMFAEnabled"]) == 1
+    assert audit.observe("root_mfa", summary["AccountMFAEnabled"]) == 1, "it has no MFA device"
 
 
 @pytest.mark.control(
@@ -57,7 +58,7 @@ def test_password_policy_asks_for_long_passwords(aws_session, audit):
     policy = aws_session.call("iam", "get_account_password_policy", ok=["NoSuchEntity"])
     assert policy is not None, "the account has no password policy"
     length = audit.observe("length", policy["PasswordPolicy"].get("MinimumPasswordLength", 0))
-    assert length >= audit.inputs.minimum
+    assert length >= audit.inputs.minimum, f"{length} characters are enough"
 
 
 @pytest.mark.control(
@@ -76,7 +77,7 @@ def test_password_policy_prevents_reuse(aws_session, audit):
     policy = aws_session.call("iam", "get_account_password_policy", ok=["NoSuchEntity"])
     assert policy is not None, "the account has no password policy"
     kept = audit.observe("remembered", policy["PasswordPolicy"].get("PasswordReusePrevention", 0))
-    assert kept >= audit.inputs.minimum
+    assert kept >= audit.inputs.minimum, f"it remembers {kept} passwords"
 
 
 @pytest.mark.control(
@@ -97,7 +98,7 @@ def test_console_users_have_mfa(aws_session, audit):
             if aws_session.call("iam", "get_login_profile", ok=["NoSuchEntity"], **name) is None:
                 audit.not_applicable("it has no console password")
             devices = aws_session.call("iam", "list_mfa_devices", **name)["MFADevices"]
-            assert audit.observe("devices", len(devices)) >= 1
+            assert audit.observe("devices", len(devices)) >= 1, "a password and no MFA device"
 
 
 @pytest.mark.control(
@@ -118,7 +119,7 @@ def test_access_keys_are_renewed(aws_session, audit):
         for key in (key for key in listed["AccessKeyMetadata"] if key["Status"] == "Active"):
             with audit.resource(f"{user['Arn']} {key['AccessKeyId']}"):
                 age = audit.observe("days", (datetime.now(UTC) - key["CreateDate"]).days)
-                assert age <= audit.inputs.maximum_days
+                assert age <= audit.inputs.maximum_days, f"it is {age} days old"
 
 
 @pytest.mark.control(
@@ -137,7 +138,7 @@ def test_users_have_one_active_access_key(aws_session, audit):
         with audit.resource(user["Arn"]):
             listed = aws_session.call("iam", "list_access_keys", UserName=user["UserName"])
             states = [key["Status"] for key in listed["AccessKeyMetadata"]]
-            assert audit.observe("keys", states).count("Active") <= 1
+            assert audit.observe("keys", states).count("Active") <= 1, "two active access keys"
 
 
 @pytest.mark.control(
@@ -159,7 +160,8 @@ def test_attached_policies_do_not_allow_everything(aws_session, audit):
             documents = [
                 v["Document"] for v in policy["PolicyVersionList"] if v["IsDefaultVersion"]
             ]
-            assert not any(map(allows_everything, audit.observe("document", documents)))
+            wide = any(map(allows_everything, audit.observe("document", documents)))
+            assert not wide, "it allows all actions on all resources"
 
 
 @pytest.mark.control(
@@ -179,4 +181,5 @@ def test_users_get_their_rights_from_groups(aws_session, audit):
         with audit.resource(user["Arn"]):
             inline = [policy["PolicyName"] for policy in user.get("UserPolicyList", [])]
             attached = [policy["PolicyName"] for policy in user["AttachedManagedPolicies"]]
-            assert audit.observe("own_policies", inline + attached) == []
+            own = audit.observe("own_policies", inline + attached)
+            assert own == [], f"it has policies of its own: {', '.join(own)}"

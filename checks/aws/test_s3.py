@@ -22,7 +22,8 @@ def test_buckets_block_public_access(aws_session, audit):
     """
     for name, arn in buckets(aws_session).items():
         with audit.resource(arn):
-            assert audit.observe("off", open_flags(aws_session, name)) == []
+            off = audit.observe("off", open_flags(aws_session, name))
+            assert off == [], f"neither bucket nor account turns on {', '.join(off)}"
 
 
 @pytest.mark.control(
@@ -74,4 +75,5 @@ def test_buckets_keep_versions(aws_session, audit):
     for name, arn in buckets(aws_session).items():
         with audit.resource(arn):
             found = aws_session.call("s3", "get_bucket_versioning", Bucket=name)
-            assert audit.observe("versioning", found.get("Status", "never enabled")) == "Enabled"
+            status = audit.observe("versioning", found.get("Status", "never enabled"))
+            assert status == "Enabled", f"versioning: {status}"

@@ -137,6 +137,18 @@ def test_reads_go_through(ledger, audited, read):
     assert READS[read](audited)
 
 
+def test_the_event_handler_alone_is_enough(moto):
+    session = moto.open()
+    emitter = session.events._emitter
+    for handler in emitter._handlers.prefix_search("creating-client-class.sns"):
+        session.events.unregister("creating-client-class", handler)
+    client = session.client("sns")
+    before = len(moto.requests())
+    with pytest.raises(RefusedByPolicy):
+        client.create_topic(Name="x")
+    assert len(moto.requests()) == before
+
+
 def test_a_session_made_from_it_is_guarded_too(moto):
     derived = boto3.Session(botocore_session=moto.open()._session)
     with pytest.raises(RefusedByPolicy):
