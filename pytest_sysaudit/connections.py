@@ -94,8 +94,17 @@ class Connections:
             self._told.add(name)
 
     def dial(self, targets: list[Target]) -> None:
-        """Begin to open *targets* in the background; the first check of each waits for it."""
-        remote = [target for target in targets if target.kind is Kind.SSH]
+        """Begin to open *targets* in the background; the first check of each waits for it.
+
+        Those that ask somebody for a password are left for later: two questions at once, in the
+        middle of what the run shows, could not be answered.
+        """
+        asking = {target.name for target in self.targets.values() if _asks(target)}
+        remote = [
+            target
+            for target in targets
+            if target.kind is Kind.SSH and not asking & {target.name, _jump(target)}
+        ]
         slots = threading.Semaphore(DIALERS)
         for target in remote:
             with self._lock:
@@ -201,6 +210,21 @@ def _close_late(future: Future[Any]) -> None:
     if future.exception() is None:
         with contextlib.suppress(Exception):
             _way(future.result()).close()
+
+
+def _asks(target: Target) -> bool:
+    """Whether a secret of *target* is to be typed in."""
+    parts = list(target.entry.model_dump(exclude={"vars", "inputs"}).values())
+    while parts:
+        part = parts.pop()
+        if part == "prompt":
+            return True
+        parts += part.values() if isinstance(part, Mapping) else ()
+    return False
+
+
+def _jump(target: Target) -> str:
+    return getattr(getattr(target.entry, "ssh", None), "proxy_jump", None) or ""
 
 
 def _way(opened: Any) -> Any:

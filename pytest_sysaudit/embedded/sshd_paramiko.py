@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
+from paramiko import common
+from paramiko.sftp import SFTP_PERMISSION_DENIED
 
 _CHUNK = 1 << 15
 _READ_ONLY = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -58,7 +60,7 @@ class Files(paramiko.SFTPServerInterface):
     def open(self, path: Any, flags: int, _attr: Any) -> Any:
         """Open a file, for reading only."""
         if flags & _READ_ONLY:
-            return paramiko.SFTP_PERMISSION_DENIED
+            return SFTP_PERMISSION_DENIED
         try:
             return Handle(Path(path).open("rb"))
         except OSError as error:
@@ -92,13 +94,13 @@ class Server(paramiko.ServerInterface):
     def check_auth_publickey(self, _username: str, key: paramiko.PKey) -> int:
         """Return whether *key* may log in."""
         known = key.asbytes() in self._keys
-        return paramiko.AUTH_SUCCESSFUL if known else paramiko.AUTH_FAILED
+        return common.AUTH_SUCCESSFUL if known else common.AUTH_FAILED
 
     def check_channel_request(self, kind: str, _chanid: int) -> int:
         """Allow sessions, and nothing else."""
         if kind == "session":
-            return paramiko.OPEN_SUCCEEDED
-        return paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+            return common.OPEN_SUCCEEDED
+        return common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         """Run *command*."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pytest_sysaudit.inventory.load import LoadedInventory
     from pytest_sysaudit.inventory.secrets import Secrets
     from pytest_sysaudit.inventory.target import Target
+
+T = TypeVar("T")
 
 
 class State:
@@ -114,9 +116,23 @@ class State:
     @cached_property
     def secrets(self) -> Secrets:
         """Where passwords come from."""
-        from pytest_sysaudit.inventory.secrets import Secrets
+        from pytest_sysaudit.inventory.secrets import Secrets, ask_terminal, stdin_is_terminal
 
-        return Secrets(self.redactor)
+        def prompt(question: str) -> str:
+            return self._uncaptured(lambda: ask_terminal(question))
+
+        return Secrets(self.redactor, prompt, lambda: self._uncaptured(stdin_is_terminal))
+
+    def _uncaptured(self, ask: Callable[[], T]) -> T:
+        """Call *ask* with standard input and output as they were before pytest captured them."""
+        capture = self.config.pluginmanager.getplugin("capturemanager")
+        if capture is None or not capture.is_globally_capturing():
+            return ask()
+        capture.suspend_global_capture(in_=True)
+        try:
+            return ask()
+        finally:
+            capture.resume_global_capture()
 
     @property
     def connections(self) -> Connections:

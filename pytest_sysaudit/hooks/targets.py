@@ -167,10 +167,18 @@ def targets_of(item: pytest.Item) -> dict[str, Target]:
     found = {}
     for family in (*FAMILIES, "target"):
         value = callspec.params.get(family)
-        value = getattr(value, "target", value)  # testinfra_hosts = ["sysaudit://..."]
-        if value is not None and hasattr(value, "entry"):
+        if family == "host" and hasattr(value, "backend"):
+            value = _named(item.config, value.backend)
+        if value is not None:
             found[family] = value
     return found
+
+
+def _named(config: pytest.Config, backend: Any) -> Target | None:
+    """Return the target behind ``testinfra_hosts = ["sysaudit://..."]``, without opening it."""
+    if getattr(backend, "NAME", "") != "sysaudit":
+        return None
+    return state_of(config).inventory.targets.get(backend.hostname)
 
 
 def sort_by_target(config: pytest.Config, items: list[pytest.Item]) -> None:

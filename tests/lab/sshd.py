@@ -63,6 +63,18 @@ def wait_until(holds: Any, seconds: float = 15.0, what: str = "") -> None:
         time.sleep(0.02)
 
 
+class Secrets:
+    """Secrets by reference (``env:NAME`` and so on), and how often each was asked for."""
+
+    def __init__(self, **values: str) -> None:
+        self.values = {f"env:{name}": value for name, value in values.items()}
+        self.asked: list[str] = []
+
+    def get(self, ref: str, *, purpose: str, base: Path) -> str:
+        self.asked.append(ref)
+        return self.values[ref]
+
+
 class Sshd:
     """One sshd on a free loopback port, that lets the current user in with `key`.
 
@@ -99,12 +111,22 @@ class Sshd:
         self.wrap = list(wrap)
         self.log = folder / "sshd.log"
         self.key = make_key(folder / "user_key")
-        self.authorized_keys = folder / "authorized_keys"
+        self.authorized_keys = self._keys_file()
         self.authorize(self.key)
         self.host_keys = {kind: make_key(folder / f"host_{kind}", kind) for kind in host_key_kinds}
         self.known_hosts = folder / "known_hosts"
         self.write_known_hosts()
         self._child: ChildProcess | None = None
+
+    def _keys_file(self) -> Path:
+        """Where the authorized keys are: sshd reads them as the user, who must get there."""
+        account = pwd.getpwnam(self.user)
+        if account.pw_uid == os.geteuid():
+            return self.folder / "authorized_keys"
+        file = Path(account.pw_dir) / ".ssh" / "authorized_keys"
+        file.parent.mkdir(mode=0o755, exist_ok=True)
+        file.unlink(missing_ok=True)
+        return file
 
     def authorize(self, key: Path) -> None:
         """Let the owner of *key* in."""

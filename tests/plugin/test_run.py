@@ -191,3 +191,60 @@ def test_a_plugin_can_bring_the_inventory(project):
     project.check("@pytest.mark.control('x')\ndef test_x(host):\n    assert True\n")
     assert project.run().ret == 0
     assert project.verdicts() == {("localhost", "test_x"): "pass"}
+
+
+def test_a_secret_is_never_asked_for_without_a_terminal(project):
+    project.inventory(
+        "version: 1\nhosts:\n  a:\n    connection: local\n"
+        "    become: {user: nobody, password: prompt}\n"
+    )
+    project.check(
+        """
+        from pytest_sysaudit.hooks.keys import state_of
+
+        def test_x(host, request):
+            state_of(request.config).secrets.get("prompt", purpose="sudo", base=request.path)
+            assert False, "never reached"
+        """
+    )
+    result = project.run()
+    assert result.ret == 10
+    row = project.row("a", "::test_x")
+    assert "terminal" in row["message"]
+    assert "env:" in row["message"]
+
+
+def test_a_secret_is_asked_for_once_on_a_terminal_while_pytest_captures(project):
+    import pty
+
+    project.inventory("version: 1\nhosts:\n  a: {connection: local}\n  b: {connection: local}\n")
+    project.check(
+        """
+        from pytest_sysaudit.hooks.keys import state_of
+
+        def test_x(host, audit, request):
+            secrets = state_of(request.config).secrets
+            found = secrets.get("prompt", purpose="the vault", base=request.path)
+            assert found == "open sesame"
+        """
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(project.path)
+        arguments = ["-m", "pytest", "-p", "no:cacheprovider", "--audit-report=json=out.json"]
+        os.execv(sys.executable, [sys.executable, *arguments])
+    shown, asked = b"", 0
+    while True:
+        try:
+            data = os.read(terminal, 4096)
+        except OSError:
+            break
+        shown += data
+        if shown.count(b"the vault") > asked and shown.rstrip().endswith(b":"):
+            asked += 1
+            os.write(terminal, b"open sesame\n")
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, shown.decode()
+    assert asked == 1
+    assert b"open sesame" not in shown

@@ -18,7 +18,7 @@ LAYERS = [
     {"audit", "evidence", "inventory", "transport.base"},
     {"transport", "embedded"},
     {"facts", "aws", "http", "network"},
-    {"backend", "host"},
+    {"queries", "query_modules", "backend", "host"},
     {"connections"},
     {"reports"},
     {"hookspecs", "hooks", "fixtures"},

@@ -99,17 +99,19 @@ def known_for(login: Login) -> list[Known]:
 
 
 def _covering(login: Login, name: str) -> list[Known]:
-    return [line for path in login.known_hosts for line in _lines(path) if line.covers(name)]
+    return [line for path in login.known_hosts for line in _lines(login, path) if line.covers(name)]
 
 
-def _lines(path: Path) -> tuple[Known, ...]:
+def _lines(login: Login, path: Path) -> tuple[Known, ...]:
     try:
         state = path.stat()
         return _parse(path, state.st_mtime_ns, state.st_size)
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise HostKeyError(f"the known_hosts file {path} cannot be read: {error}") from error
+        raise HostKeyError(
+            f"{login.name}: the known_hosts file {path} cannot be read: {error.strerror}"
+        ) from error
 
 
 @functools.lru_cache(maxsize=32)  # one parse for all hosts of an inventory

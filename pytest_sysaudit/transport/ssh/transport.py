@@ -124,8 +124,10 @@ class SshTransport:
             for line in reply.out.decode("utf-8", "backslashreplace").splitlines()
             if "=" in line
         )
-        known = {
-            key: told[key].strip("\"'") for key in ("machine_id", "os", "kernel") if key in told
+        known: dict[str, str] = {
+            name: told[name].strip("\"'")
+            for name in ("machine_id", "os", "kernel")
+            if told.get(name)
         }
         self.identity = {**self.identity, **known}
         log.debug("%s: open: %s", self.name, self.identity)
