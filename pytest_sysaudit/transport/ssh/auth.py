@@ -196,8 +196,8 @@ class Authentication:
     def _refused(self) -> LoginRefused:
         """Return the error for a login of which every try was refused."""
         login = self._login
-        if self._accepted is None and self._wire.is_active():
-            self._ask_methods()
+        if self._accepted is None and self._wire.is_active() and len(self._tried) < MAX_KEYS:
+            self._ask_methods()  # which counts as one more try
         parts = [f"tried {', '.join(self._tried)}" if self._tried else "there was nothing to try"]
         parts += [f"the server accepts {', '.join(self._accepted)}"] if self._accepted else []
         return LoginRefused(
