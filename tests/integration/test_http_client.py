@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import struct
+import threading
 import time
 import zlib
 
@@ -132,6 +133,31 @@ def test_proxy_of_the_inventory_is_used():
     dead = client_of("http://shop.test", proxy=f"http://127.0.0.1:{refused()[1]}", retries=0)
     with pytest.raises(Unreachable, match="proxy"):
         dead.get("")
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+def test_tls_is_the_servers_own_through_a_proxy(authority, tls):
+    with routes({"/": answer(b"inside")}, tls) as server:
+
+        def tunnel(sock, head):
+            with socket.create_connection(("127.0.0.1", server.port)) as inner:
+                sock.sendall(b"HTTP/1.1 200 go on\r\n\r\n")
+                threading.Thread(target=pump, args=(inner, sock), daemon=True).start()
+                pump(sock, inner)
+
+        with ScriptedServer(tunnel) as proxy:
+            client = client_of(server.url, ca_file=str(authority.ca_file), proxy=proxy.url)
+            response = client.get("")
+            client.close()
+    assert (response.text, response.tls.verified) == ("inside", True)
+    assert response.exchange.peer == f"127.0.0.1:{proxy.port}"
+    assert proxy.requests[0].startswith(f"CONNECT localhost:{server.port} ")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])

@@ -9,6 +9,7 @@ from lab.web import answer, client_of, routes
 
 from checks.tls import test_certificate as certificate
 from checks.tls import test_protocol as protocol
+from pytest_sysaudit.http.failures import Untrusted
 from pytest_sysaudit.record import Verdict
 
 PASS, FAIL, ERROR, NA = Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.NOT_APPLICABLE
@@ -96,6 +97,22 @@ def test_every_check_has_rows():
 def test_message_says_why_it_is_not_trusted(clients, name, reason):
     verdict, message = verdict_of(CHECKS["tls.certificate-trusted"], clients[name])
     assert (verdict, reason in message) == (FAIL, True), message
+
+
+@pytest.mark.parametrize(
+    "name, code, reason, way_out",
+    [
+        ("expired", 10, "expired", "Renew"),
+        ("self", 18, "self-signed", "ca_file"),
+        ("strange", 20, "unknown issuer", "ca_file"),
+        ("alone", 20, "missing intermediate", "intermediate"),
+        ("wrong", 62, "wrong host", "base_url"),
+    ],
+)
+def test_client_trusts_nobody_it_should_not(clients, name, code, reason, way_out):
+    with pytest.raises(Untrusted, match=way_out) as caught:
+        clients[name].fork().get("")
+    assert (caught.value.verify_code, caught.value.reason) == (code, reason)
 
 
 def test_suites_are_judged_version_by_version(clients):
