@@ -224,9 +224,13 @@ def test_a_role_is_assumed_and_cut_down_to_reading(moto, monkeypatch):
     session = moto.open(role_arn=OTHER_ROLE, account_id="999988887777", external_id="env:TRUST")
     assert session.account_id == "999988887777"
     assert ":assumed-role/auditor/pytest-sysaudit" in session.arn
-    assert count(moto, "AUDITOR sts us-east-1 AssumeRole") == 1
+    (asked,) = [one for one in moto.requests() if " AssumeRole " in one]
+    assert asked.startswith("AUDITOR sts us-east-1 AssumeRole ")
+    assert "arn:aws:iam::aws:policy/SecurityAudit" in asked
+    assert "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess" in asked
+    assert '"ExternalId": "s3cr3t-external-id"' in asked
     session.call("s3", "list_buckets")
-    assert count(moto, "AssumeRole") == 1
+    assert count(moto, " AssumeRole ") == 1
 
 
 def test_a_role_that_may_not_be_assumed(moto):
@@ -253,7 +257,7 @@ def test_keys_that_end_are_renewed_with_the_role(moto):
     credentials._expiry_time = credentials._time_fetcher()
     credentials._refresh_using.__self__._cache.clear()
     session.client("s3").list_buckets()
-    assert count(moto, "AssumeRole") == 2
+    assert count(moto, " AssumeRole ") == 2
 
 
 # Regions

@@ -179,7 +179,9 @@ def _operation(environ: dict[str, Any]) -> str:
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return str(target).rpartition(".")[2]
     if "urlencoded" in environ.get("CONTENT_TYPE", ""):
-        return parse_qs(_body(environ).decode()).get("Action", ["?"])[0]
+        form = {name: values[0] for name, values in parse_qs(_body(environ).decode()).items()}
+        action = form.get("Action", "?")
+        return f"{action} {json.dumps(form)}" if action == "AssumeRole" else action
     query = environ.get("QUERY_STRING", "")
     return f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}" + (f"?{query}" if query else "")
 
