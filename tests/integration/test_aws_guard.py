@@ -149,6 +149,12 @@ def test_the_event_handler_alone_is_enough(moto):
     assert len(moto.requests()) == before
 
 
+def test_the_session_that_fetches_credentials_can_do_nothing_else(moto):
+    fetcher = moto.open(role_arn=ROLE).get_credentials()._refresh_using.__self__
+    with pytest.raises(RefusedByPolicy, match="only calls that fetch credentials"):
+        fetcher._client_creator("s3").list_buckets()
+
+
 def test_a_session_made_from_it_is_guarded_too(moto):
     derived = boto3.Session(botocore_session=moto.open()._session)
     with pytest.raises(RefusedByPolicy):
