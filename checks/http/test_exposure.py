@@ -35,6 +35,7 @@ def test_plain_http_leads_to_https(http_client, audit):
     severity="low",
     frameworks={"owasp-asvs-4": ["14.5.1"], "nist-800-53": ["CM-7"]},
 )
+@pytest.mark.intrusive
 def test_trace_is_refused(http_client, audit):
     """The TRACE method is refused.
 

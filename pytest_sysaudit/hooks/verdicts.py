@@ -53,7 +53,7 @@ def judge(error: BaseException) -> tuple[Verdict, str]:
         return Verdict.NOT_APPLICABLE, error.msg or "skipped"
     if isinstance(error, pytest.fail.Exception):
         return Verdict.FAIL, error.msg or "failed"
-    if type(error).__module__.partition(".")[0] in ("botocore", "boto3"):
+    if "botocore" in sys.modules:
         from pytest_sysaudit.aws.outcomes import explain
 
         error = explain(error) or error

@@ -1,0 +1,267 @@
+"""Whole audits from the command line: many hosts, dead ones, faults, every kind of target."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+from lab.faults import refused, unanswered
+from lab.moto_fixtures import moto, moto_server
+from lab.project import project
+from lab.sshd import Sshd, make_key, needs_sshd, wait_until
+from test_testinfra_same_verdicts import TESTS
+
+__all__ = ["moto", "moto_server", "project"]
+
+ROOT = Path(__file__).parents[2]
+CHECKS = """
+    def test_user(host):
+        assert host.user().name
+
+    def test_passwd(host):
+        assert host.file("/etc/passwd").exists
+
+    def test_health(host):
+        assert host.health.memory.total > 0
+"""
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory):
+    with Sshd(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+def write(project, **sections):
+    project.inventory(yaml.safe_dump({"version": 1, **sections}))
+
+
+@needs_sshd
+@pytest.mark.parametrize("workers", [[], ["-n2"]])
+def test_three_dead_hosts_of_ten_are_three_errors_and_the_rest_is_complete(
+    project, sshd, tmp_path, workers
+):
+    stranger = make_key(tmp_path / "stranger")
+    address, port = refused()
+    with unanswered() as (mute, mute_port):
+        hosts = {f"web{n}": sshd.entry() for n in range(7)}
+        hosts["refused"] = {"address": address, "port": port}
+        hosts["mute"] = {"address": mute, "port": mute_port}
+        hosts["stranger"] = sshd.entry(ssh={"key_file": str(stranger), "agent": False})
+        write(project, defaults={"connect_timeout": 2}, hosts=hosts)
+        project.check(CHECKS)
+        before = sshd.logged("Connection from")
+        result = project.run("--audit-report=html=r.html", *workers)
+    assert result.ret == 10, result.stdout.str()
+    rows = project.document["results"]
+    assert len(rows) == 30
+    for name, reason in (
+        ("refused", "refused the connection"),
+        ("mute", "did not answer within 2 s"),
+        ("stranger", "publickey"),
+    ):
+        messages = [row["message"] for row in rows if row["target"] == name]
+        first = [text for text in messages if not text.startswith("not assessed: ")]
+        assert len(first) == 1
+        assert reason in first[0]
+        assert {row["verdict"] for row in rows if row["target"] == name} == {"error"}
+        assert sum(f"{name} " in line and reason in line for line in result.outlines) == 1
+    alive = [row["verdict"] for row in rows if row["target"].startswith("web")]
+    assert alive == ["pass"] * 21
+    assert sshd.logged("Connection from") - before == 8  # each target once, the stranger too
+
+
+@needs_sshd
+def test_a_changed_host_key_is_refused(project, tmp_path):
+    with Sshd(tmp_path) as server:
+        write(project, hosts={"web": server.entry()})
+        project.check("def test_x(host):\n    assert host.run('true').rc == 0\n")
+        assert project.run().ret == 0
+        old = server.fingerprint
+        server.change_host_key()
+        result = project.run()
+        assert result.ret == 10
+        message = project.row("web", "::test_x")["message"]
+        assert old in message
+        assert server.fingerprint in message
+
+
+@needs_sshd
+@pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="asks for Debian's packages")
+def test_an_unmodified_testinfra_file_gives_the_same_verdicts_through_pytest(project, sshd):
+    file = project.path / "checks" / "test_theirs.py"
+    file.parent.mkdir()
+    file.write_text(TESTS.replace("PORT", str(sshd.port)))
+    write(project, hosts={"web": sshd.entry()})
+    ours = project.run("-rA")
+    theirs = project.pytester.runpytest_subprocess(
+        "-p",
+        "no:sysaudit",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        f"--hosts=paramiko://{sshd.user}@{sshd.address}:{sshd.port}",
+        f"--ssh-identity-file={sshd.key}",
+    )
+
+    def verdicts(result):
+        found = {}
+        for line in result.outlines:
+            word, _, rest = line.partition(" ")
+            if word in ("PASSED", "FAILED", "ERROR") and "::" in rest:
+                name = rest.partition("::")[2].partition("[")[0]
+                found[name] = "passed" if word == "PASSED" else "failed"
+        return found
+
+    assert verdicts(theirs) == verdicts(ours)
+    assert len(verdicts(ours)) >= 25
+
+
+def test_no_call_that_changes_an_account_leaves_the_process(project, moto):
+    moto.admin("s3").create_bucket(Bucket="theirs")
+    before = len(moto.requests())
+    write(project, aws={"account": {"endpoint_url": moto.url, "regions": ["us-east-1"]}})
+    project.check(
+        """
+        import io
+
+        def test_policy(aws_session):
+            aws_session.client("s3").put_bucket_policy(Bucket="theirs", Policy="{}")
+            assert True
+
+        def test_upload(aws_session):
+            aws_session.client("s3").upload_fileobj(io.BytesIO(b"x"), "theirs", "key")
+            assert True
+
+        def test_resource(aws_session):
+            aws_session.resource("s3").Bucket("theirs").delete()
+            assert True
+
+        def test_presigned(aws_session):
+            url = aws_session.client("s3").generate_presigned_url(
+                "put_object", Params={"Bucket": "theirs", "Key": "key"}
+            )
+            assert url == ""
+
+        def test_by_the_back_door(aws_session):
+            import boto3
+            client = boto3.client("s3", endpoint_url=aws_session.client("s3").meta.endpoint_url)
+            client.delete_bucket(Bucket="theirs")
+            assert True
+        """
+    )
+    result = project.run()
+    assert result.ret == 10, result.stdout.str()
+    for row in project.document["results"]:
+        assert row["verdict"] == "error", row
+        assert "s3:" in row["message"], row
+    sent = moto.requests()[before:]
+    assert [line for line in sent if "GetCallerIdentity" not in line] == []
+
+
+@needs_sshd
+def test_a_connection_that_dies_in_mid_command_is_an_error_and_ends_the_target(project, tmp_path):
+    with Sshd(tmp_path) as server:
+        write(project, hosts={"web": server.entry()})
+        project.check(
+            """
+            def test_1(host):
+                assert host.run("true").rc == 0
+
+            def test_2(host):
+                assert host.run("touch REACHED; sleep 60").rc != 0
+
+            def test_3(host):
+                assert not host.file("/etc/passwd").exists
+            """
+        )
+        reached = project.path / "reached"
+        file = project.path / "checks" / "test_it.py"
+        file.write_text(file.read_text().replace("REACHED", str(reached)))
+        cutter = threading.Thread(
+            target=lambda: (wait_until(reached.exists, 60), server.kill_sessions())
+        )
+        cutter.start()
+        result = project.run()
+        cutter.join()
+    assert result.ret == 10
+    assert project.verdicts() == {
+        ("web", "test_1"): "pass",
+        ("web", "test_2"): "error",
+        ("web", "test_3"): "error",
+    }
+    assert project.row("web", "::test_3")["message"].startswith("not assessed: ")
+
+
+@pytest.mark.slow
+def test_the_shipped_audit_runs_on_this_machine(tmp_path):
+    """What `make audit` does, with every kind of target and every report."""
+    pytest.importorskip("moto")
+    for name in ("inventory.yaml", "checks", "conftest.py"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / name)
+    reports = [f"--audit-report={name}" for name in ("json", "html", "junit")]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "checks", *reports],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert result.returncode in (0, 1, 10), result.stdout + result.stderr
+    import json
+
+    from junitparser import JUnitXml
+
+    document = json.loads((tmp_path / "audit-report" / "results.json").read_text())
+    kinds = {target["kind"]: target["reachable"] for target in document["targets"]}
+    assert kinds.keys() == {"local", "ssh", "aws", "http", "network"}
+    assert [kind for kind, reachable in kinds.items() if reachable is False] == []
+    captured = [row for row in document["results"] if row["target"] == "loopback"]
+    if os.geteuid() == 0:
+        assert {row["verdict"] for row in captured} <= {"pass", "not_applicable"}
+    names = {suite.name for suite in JUnitXml.fromfile(str(tmp_path / "audit-report/junit.xml"))}
+    assert names >= {"here", "sshd", "account", "shop", "loopback"}
+    assert "started for sshd: " in result.stdout
+    assert len(document["controls"]) >= 30
+
+
+@pytest.mark.root
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming nobody needs root")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv")
+def test_without_root_the_capture_checks_say_why_they_were_not_assessed(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    for folder in (tmp_path, home, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    shutil.chown(home, "nobody")
+    shutil.copytree(ROOT / "checks" / "network", home / "checks" / "network")
+    (home / "inventory.yaml").write_text("version: 1\nnetworks: {loopback: {interface: lo}}\n")
+    (home / "pytest.ini").write_text("[pytest]\n")
+    env = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [
+            *("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"),
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "checks"),
+        ],
+        cwd=home,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if "Permission denied" in result.stderr:
+        pytest.skip(f"nobody may not run {sys.executable}")
+    assert result.returncode == 10, result.stdout + result.stderr
+    lines = [line for line in result.stdout.splitlines() if "CAP_NET_RAW" in line]
+    assert len(lines) == 1, result.stdout
