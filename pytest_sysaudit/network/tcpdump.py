@@ -41,15 +41,18 @@ class Watcher(Protocol):
 #: Arguments: interface, snaplen, max_packets, max_seconds, max_bytes, filter, "ssh" or "", LINGER,
 #: KiB of buffer.
 _WATCH = """
-( { sh -c 'echo $$ >pid; exec tcpdump "$@"' sh --immediate-mode -U -n -i "$1" -s "$2" -c "$3" \
-    -B "$9" -w - -- "$6" 2>err; echo $? >code; } | head -c "$5" >pcap; : >done ) &
+( ulimit -f $(($5 / 128))
+  sh -c 'echo $$ >pid; exec tcpdump "$@"' sh --immediate-mode -U -n -i "$1" -s "$2" -c "$3" \
+    -B "$9" -w - -- "$6" >pcap 2>err
+  echo $? >ended; mv ended code ) &
 at=0
 while [ -e pcap ] && [ "$at" -lt $(($4 + $8)) ]; do
-  if [ "$at" -eq "$4" ] && [ ! -e done ]; then : >expired; kill -TERM "$(cat pid)"; fi
+  if [ ! -e code ] && [ "$(wc -c <pcap)" -gt "$5" ]; then kill -TERM "$(cat pid)"; fi
+  if [ ! -e code ] && [ "$at" -eq "$4" ]; then : >expired; kill -TERM "$(cat pid)"; fi
   sleep 1; at=$((at + 1))
 done
 [ -e pcap ] || exit 0
-[ -e done ] || kill -KILL "$(cat pid)"
+[ -e code ] || kill -KILL "$(cat pid)"
 rm -rf "$(pwd)"
 """
 _START = """
@@ -75,9 +78,9 @@ setsid sh -c "$WATCH" sh "$1" "$2" "$3" "$4" "$5" "$filter" "$7" "$8" "$9" 2>&1 
 at=0
 until grep -q 'listening on' err; do
   at=$((at + 1))
-  if [ -e done ] || [ "$at" -gt 150 ]; then
+  if [ -e code ] || [ "$at" -gt 150 ]; then
     cat err >&2; ls /sys/class/net | tr '\\n' ' ' >&2
-    [ -e done ] || kill -KILL "$(cat pid)"
+    [ -e code ] || kill -KILL "$(cat pid)"
     rm -rf "$folder"; exit 74
   fi
   sleep 0.1
@@ -95,7 +98,7 @@ while [ ! -e code ] && [ "$at" -lt 40 ] && [ "$quiet" -lt 3 ]; do
 done
 [ -e code ] || kill -TERM "$(cat pid)"
 at=0
-until [ -e done ] || [ "$at" -ge 100 ]; do sleep 0.1; at=$((at + 1)); done
+until [ -e code ] || [ "$at" -ge 100 ]; do sleep 0.1; at=$((at + 1)); done
 expired=0; [ -e expired ] && expired=1
 printf '%s %s %s %s %s\\n' "$now" "$early" "$expired" "$(wc -c <pcap)" "$(cat code)"
 cat err
@@ -207,7 +210,8 @@ class TcpdumpRecorder:
         return self._recording(end, data)
 
     def _fetch(self) -> bytes:
-        return self._transport.run(["cat", f"{self._folder}/pcap"], timeout=FETCH).expect().stdout
+        argv = ["head", "-c", str(self._max_bytes), f"{self._folder}/pcap"]
+        return self._transport.run(argv, timeout=FETCH).expect().stdout
 
     def _recording(self, end: _End, data: bytes) -> Recording:
         if not data:
@@ -228,8 +232,9 @@ class TcpdumpRecorder:
         last = first_line("\n".join(reversed(end.words.splitlines())))
         early = end.early or end.code not in ("0", "")
         reasons = {
+            f"only {self._max_bytes} of {end.size} bytes are kept (max_bytes)": end.size
+            > self._max_bytes,
             f"{len(data)} of {end.size} bytes arrived here": len(data) != end.size,
-            f"it ended at {end.size} bytes (max_bytes)": end.size >= self._max_bytes,
             f"it ended at {len(trace)} packets (max_packets)": len(trace)
             >= self._bounds.max_packets,
             "its time was over before the end (max_seconds)": end.expired,
@@ -252,7 +257,7 @@ class TcpdumpRecorder:
     def kill(self) -> None:
         """End the capture and remove what it left on the host."""
         if self._folder:
-            script = 'cd "$1" && { [ -e done ] || kill -KILL "$(cat pid)"; rm -rf "$1"; }'
+            script = 'cd "$1" && { [ -e code ] || kill -KILL "$(cat pid)"; rm -rf "$1"; }'
             with contextlib.suppress(CannotAssess):  # the script on the host removes it later
                 self._transport.run(["sh", "-c", script, "sh", self._folder])
 
