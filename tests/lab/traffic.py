@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,9 @@ def tls(version: ssl.TLSVersion, pem: Path, *, port: int = 0) -> None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = context.maximum_version = version
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that is what makes them of use
+            context.minimum_version = context.maximum_version = version
         contexts.append(context)
     contexts[0].load_cert_chain(pem)
     with listener(port) as waiting:
