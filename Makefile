@@ -55,6 +55,7 @@ docs: $(DEV)
 
 bench: $(DEV)
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/dead_hosts.py
 
 # The unit and plugin tests on every supported Python that is installed.
 versions:
