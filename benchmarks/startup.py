@@ -3,7 +3,7 @@
     python benchmarks/startup.py [ROUNDS]
 
 Each round runs the same one-test suite with and without the plugin, in turns, so that whatever
-else the machine does hits both. The least of many rounds is the figure that a busy machine disturbs least.
+else the machine does hits both. The least of many rounds is what a busy machine disturbs least.
 """
 
 from __future__ import annotations

@@ -265,3 +265,97 @@ def test_without_root_the_capture_checks_say_why_they_were_not_assessed(tmp_path
     assert result.returncode == 10, result.stdout + result.stderr
     lines = [line for line in result.stdout.splitlines() if "CAP_NET_RAW" in line]
     assert len(lines) == 1, result.stdout
+
+
+@needs_sshd
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [[], ["-n2"]])
+def test_every_fixture_works_over_stand_ins(project, workers):
+    pytest.importorskip("moto")
+    write(
+        project,
+        hosts={"here": {"connection": "local"}, "far": {"embedded": True}},
+        aws={"account": {"embedded": True, "regions": ["eu-west-1", "us-east-1"]}},
+        http={"shop": {"embedded": True}},
+        networks={"loopback": {"interface": "lo", "exercise": ["shop"]}},
+    )
+    project.check(
+        """
+        import os
+        import psutil
+
+        def test_host(host):
+            assert host.health.boot_time.timestamp() == pytest.approx(psutil.boot_time(), abs=2)
+
+        def test_ssh_host(ssh_host, target):
+            assert (ssh_host.target.name, target.kind) == ("far", "ssh")
+            assert ssh_host.sftp.read("/etc/hostname") == open("/etc/hostname", "rb").read()
+
+        def test_account(aws_session):
+            assert aws_session.account_id == "123456789012"
+
+        def test_region(aws_session, aws_region):
+            assert aws_session.client("ec2", aws_region).meta.region_name == aws_region
+
+        def test_page(http_client, target):
+            response = http_client.get("/health")
+            assert response.status_code == 200
+            assert response.tls.verified
+            assert target.name == "shop"
+
+        @pytest.mark.parametrize("n", [1, 2])
+        def test_cookies_do_not_stay(http_client, n):
+            assert not http_client.cookies
+            http_client.cookies.set("left", "over")
+
+        def test_both(host, http_client, target):
+            assert http_client.get("/").status_code == 200
+            assert target.name == host.target.name
+
+        @pytest.mark.skipif(os.geteuid() != 0, reason="capturing needs root")
+        def test_wire(sniffer):
+            with sniffer(filter="tcp") as capture:
+                sniffer.exercise()
+            assert capture.complete
+            assert [packet for packet in capture.packets if packet.haslayer("TCP")]
+        """
+    )
+    result = project.run(*workers, timeout=200)
+    found = project.verdicts()
+    assert {name: verdict for name, verdict in found.items() if verdict != "pass"} == {}
+    assert result.ret == 0
+    expected = {
+        ("here", "test_host"),
+        ("far", "test_host"),
+        ("far", "test_ssh_host"),
+        ("account", "test_account"),
+        ("account", "test_region[eu-west-1]"),
+        ("account", "test_region[us-east-1]"),
+        ("shop", "test_page"),
+        ("shop", "test_cookies_do_not_stay[1]"),
+        ("shop", "test_cookies_do_not_stay[2]"),
+        ("here", "test_both[shop]"),
+        ("far", "test_both[shop]"),
+    }
+    assert found.keys() - {("loopback", "test_wire")} == expected
+    assert "sysaudit-" not in " ".join(p.name for p in Path("/tmp").glob("sysaudit-*/far"))
+
+
+def test_a_stand_in_that_does_not_start_is_one_error(project):
+    write(project, http={"shop": {"embedded": True}})
+    (project.path / "conftest.py").write_text(
+        "import pytest_sysaudit.embedded.web as web\n"
+        "from pytest_sysaudit.errors import SysauditError\n"
+        "def start(self): raise SysauditError('no port is free')\n"
+        "web.EmbeddedWeb.start = start\n"
+    )
+    project.check(
+        """
+        def test_1(http_client): assert http_client
+        def test_2(http_client): assert http_client
+        """
+    )
+    result = project.run()
+    assert result.ret == 10
+    assert sum("no port is free" in line for line in result.outlines) == 2  # start, and summary
+    assert set(project.verdicts().values()) == {"error"}
