@@ -13,15 +13,19 @@ DEBIAN := openssh-server nginx-light iproute2 tcpdump libpcap0.8 systemd-contain
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3.11 python3.11-venv, or make PYTHON=..."; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "no venv module: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "$(PYTHON) has no venv module: installing $(PYTHON)-venv"; apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PYTHON)-venv && $(PYTHON) -m venv $(VENV); \
+	  else echo "$(PYTHON) has no venv module: apt-get install $(PYTHON)-venv"; exit 1; fi; }
 	$(BIN)/pip install --quiet --upgrade pip
 
-$(STAMP): pyproject.toml $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[embedded]'
+$(STAMP): pyproject.toml | $(BIN)/python
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --editable '.[embedded]'
 	@touch $@
 
 $(DEV): $(STAMP)
-	$(BIN)/pip install --quiet --group dev
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --group dev
 	@touch $@
 
 # Findings are what an audit is for, so they do not fail `make`; GATE=1 hands on pytest's exit code.
