@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,9 +13,9 @@ import paramiko
 from pytest_sysaudit.errors import LoginRefused, Unreachable
 from pytest_sysaudit.transport.ssh.deadline import Deadline, within
 from pytest_sysaudit.transport.ssh.keys import (
+    Agent,
     NamedKey,
     NeedsPassphrase,
-    agent_keys,
     in_agent,
     load_key,
 )
@@ -50,6 +51,7 @@ class Authentication:
         self._tried: list[str] = []
         self._notes: list[str] = []
         self._accepted: list[str] | None = None
+        self._agent: Agent | None = None
 
     def run(self) -> None:
         """Log in.
@@ -59,8 +61,12 @@ class Authentication:
             Unreachable: a key cannot be used, or no answer came within auth_timeout.
             SecretError: a passphrase or password cannot be had.
         """
-        if not (self._by_keys() or self._by_password()):
-            raise self._refused()
+        try:
+            if not (self._by_keys() or self._by_password()):
+                raise self._refused()
+        finally:
+            if self._agent is not None:
+                self._agent.close()
 
     def _allows(self, method: str) -> bool:
         return self._accepted is None or method in self._accepted
@@ -100,7 +106,10 @@ class Authentication:
         """Yield the keys to try, in order; each is loaded only when its turn comes."""
         login = self._login
         sealed = login.named_keys and login.key_passphrase is None  # the agent may hold it open
-        held = agent_keys(login.auth_timeout) if login.agent or sealed else []
+        held: list[NamedKey] = []
+        if (login.agent or sealed) and os.environ.get("SSH_AUTH_SOCK"):
+            self._agent = Agent(login.auth_timeout)
+            held = self._agent.keys
         for path in login.key_files if login.named_keys else ():
             known = self._named_key(path, held)
             if known is not None:

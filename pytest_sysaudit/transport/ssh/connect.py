@@ -18,7 +18,7 @@ from pytest_sysaudit.transport.ssh.auth import Authentication, SecretStore
 from pytest_sysaudit.transport.ssh.deadline import Deadline, within
 from pytest_sysaudit.transport.ssh.hostkeys import HostKey
 from pytest_sysaudit.transport.ssh.login import Login
-from pytest_sysaudit.transport.ssh.wire import Wire
+from pytest_sysaudit.transport.ssh.wire import Tunnel, Wire
 
 log = logging.getLogger("pytest_sysaudit.ssh")
 
@@ -153,12 +153,15 @@ def _no_connection(login: Login, error: OSError) -> Unreachable:
     return Unreachable(f"{where}: {error.strerror or error}")
 
 
-def _through(hop: Wire, login: Login, deadline: Deadline) -> paramiko.Channel:
+def _through(hop: Wire, login: Login, deadline: Deadline) -> Tunnel:
     """Open a way to *login*'s host from the jump host *hop*."""
     target = (login.host, login.port)
     jump = f"{login.name}: the jump host"
     try:
-        return hop.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=deadline.left)
+        channel = hop.open_channel(
+            "direct-tcpip", target, ("127.0.0.1", 0), timeout=max(0.1, deadline.left)
+        )
+        return Tunnel(channel)
     except paramiko.ChannelException as error:
         why = str(error.text).lower()
         if error.code == _FORBIDDEN:

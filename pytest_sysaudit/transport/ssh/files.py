@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import stat as modes
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import paramiko
@@ -71,7 +71,7 @@ class CommandFiles:
         if not result.ok:
             raise self._error(path, result)
         found = (os.fsdecode(name) for name in result.stdout.split(b"\0") if name)
-        return sorted(name.removeprefix(f"{place}/") for name in found)
+        return few_names(self._name, path, (name.removeprefix(f"{place}/") for name in found))
 
     def _error(self, path: str, result: CommandResult) -> Exception:
         words = first_line(result.err) or f"exit code {result.exit_code}"
@@ -128,10 +128,8 @@ class SftpFiles:
         """Return the names in the folder *path*."""
 
         def work(client: paramiko.SFTPClient) -> list[str]:
-            names = sorted(client.listdir(os.fsencode(path)))  # type: ignore[arg-type]
-            if len(names) > MOST_NAMES:
-                raise Incomplete(f"{self._name}: {path} has more than {MOST_NAMES} names")
-            return names
+            names = client.listdir(os.fsencode(path))  # type: ignore[arg-type] # bytes do as well
+            return few_names(self._name, path, names)
 
         return self._ask(path, work)
 
@@ -188,3 +186,11 @@ def bounded(name: str, path: str, data: bytes, limit: int) -> bytes:
     if len(data) > limit:
         raise Incomplete(f"{name}: {path} is larger than {limit} bytes")
     return data
+
+
+def few_names(name: str, path: str, names: Iterable[str]) -> list[str]:
+    """Return *names* sorted, unless they are more than one listing may have."""
+    found = sorted(names)
+    if len(found) > MOST_NAMES:
+        raise Incomplete(f"{name}: {path} has more than {MOST_NAMES} names")
+    return found

@@ -129,7 +129,7 @@ def framed(tag: str, command: Command, feed: str = "") -> str:
     """
     return (
         f"printf '%s\\n' '{tag}<'; printf '%s %d\\n' '{tag}<' $$ >&3\n"
-        f"{feed}( {program(command)} ) 2>&3 3>&-\n"
+        f"{feed}( exec 2>&3 3>&-; {program(command)} )\n"
         f"sysaudit_code=$?; printf '%s %d\\n' '{tag}>' $sysaudit_code; "
         f"printf '%s\\n' '{tag}>' >&3\n"
     )

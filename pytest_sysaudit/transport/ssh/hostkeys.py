@@ -124,12 +124,20 @@ def _parse(path: Path, _changed: int, _size: int) -> tuple[Known, ...]:
         marker = words.pop(0) if words[0].startswith("@") else ""
         try:
             names, kind, coded = words[:3]
-            key = HostKey(type=kind, blob=base64.b64decode(coded, validate=True))
+            key = HostKey(type=kind, blob=_blob(kind, coded))
         except (ValueError, binascii.Error):
             log.debug("%s:%d is not a known_hosts line", path, number)
             continue
         found.append(Known(marker=marker, names=names, key=key, path=path, line=number))
     return tuple(found)
+
+
+def _blob(kind: str, coded: str) -> bytes:
+    """Return the key in its wire form, which begins with its type; raises ValueError if not."""
+    blob = base64.b64decode(coded, validate=True)
+    if not blob.startswith(len(kind).to_bytes(4, "big") + kind.encode()):
+        raise ValueError(kind)
+    return blob
 
 
 def verify(login: Login, key: HostKey) -> None:

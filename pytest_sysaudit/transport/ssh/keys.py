@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import functools
+import logging
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import Unreachable
-from pytest_sysaudit.transport.ssh.deadline import within
 
 if TYPE_CHECKING:
     import paramiko
 
+log = logging.getLogger("pytest_sysaudit.ssh")
 _OTHERS = 0o077
 
 
@@ -78,23 +82,35 @@ def _load(path: Path, _changed: int, _size: int, passphrase: str | None) -> para
         raise Unreachable(f"the key file {path} {why}") from error
 
 
-def agent_keys(seconds: float) -> list[NamedKey]:
-    """Return the keys that ssh-agent holds; none if no agent answers within *seconds*."""
-    import paramiko
+class Agent:
+    """The keys of ssh-agent; none, if no agent answers within *seconds*. Close it after use."""
 
-    try:
-        agent = within(seconds, paramiko.Agent)
-    except (OSError, EOFError, paramiko.SSHException, TimeoutError):
-        return []
-    keys = agent.get_keys()
-    return [NamedKey(f"agent key {key.comment or key.get_name()}", key) for key in keys]
+    def __init__(self, seconds: float) -> None:
+        self.keys: list[NamedKey] = []
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(seconds)  # for each later signature too
+        self._ask()
+
+    def _ask(self) -> None:
+        import paramiko
+        from paramiko.agent import AgentSSH
+
+        agent = AgentSSH()
+        try:
+            self._socket.connect(os.environ.get("SSH_AUTH_SOCK", ""))
+            agent._connect(self._socket)  # type: ignore[attr-defined]  # noqa: SLF001
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            log.debug("no ssh-agent: %s", error)
+        for key in agent.get_keys():
+            self.keys.append(NamedKey(f"agent key {key.comment or key.get_name()}", key))
+
+    def close(self) -> None:
+        """Close the connection to the agent; its keys cannot sign any more."""
+        self._socket.close()
 
 
 def public_blob(path: Path) -> bytes | None:
     """Return the wire form of the public half of the key file at *path*, if it is beside it."""
-    import base64
-    import binascii
-
     try:
         return base64.b64decode(path.with_name(path.name + ".pub").read_text().split()[1])
     except (OSError, ValueError, IndexError, binascii.Error):

@@ -34,6 +34,21 @@ class _Listener(Packetizer):
         return line
 
 
+class Tunnel:
+    """A channel of a jump host, to be used as a socket; closing it never fails."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def close(self) -> None:
+        """Close the channel, if the jump host is still there."""
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.close()
+
+
 def _on_request(channel: paramiko.Channel, message: Message) -> None:
     """Handle a channel request; an exit signal becomes the exit status 128 + its number."""
     wire = channel.transport
