@@ -1,0 +1,209 @@
+"""Tables of the reference, made from the code."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import pytest_sysaudit
+from pytest_sysaudit import hookspecs
+from pytest_sysaudit.facts import TABLES
+from pytest_sysaudit.hooks import options
+from pytest_sysaudit.inventory import schema
+
+LONGEST_INPUT = 40
+_WORDS = {
+    "object": "keys and values",
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "whole number",
+}
+_FAMILIES = {
+    "linux": "Linux",
+    "ssh": "SSH server",
+    "health": "Health",
+    "aws": "AWS",
+    "http": "HTTP",
+    "tls": "TLS",
+    "network": "Network",
+}
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for row in rows:
+        cells = [re.sub(r"(?<!\\)\|", r"\\|", cell).replace("\n", " ") for cell in row]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _code(text: object) -> str:
+    return f"`{text}`"
+
+
+def _plain(doc: str | None) -> str:
+    """Return the first paragraph of a docstring, its reST quotes as Markdown's."""
+    first = inspect.cleandoc(doc or "").split("\n\n")[0]
+    return re.sub(r"``(.+?)``", r"`\1`", " ".join(first.split()))
+
+
+def checks() -> dict[str, list[tuple[Any, Any]]]:
+    """Return the shipped checks by family: the control marker and the function of each."""
+    package = importlib.import_module("pytest_sysaudit.checks")
+    found: dict[str, list[tuple[Any, Any]]] = {}
+    for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        module = importlib.import_module(info.name)
+        for name, function in vars(module).items():
+            if not (name.startswith("test_") and inspect.isfunction(function)):
+                continue
+            for mark in getattr(function, "pytestmark", []):
+                if mark.name == "control":
+                    family = info.name.split(".")[2]
+                    found.setdefault(family, []).append((mark, function))
+    return found
+
+
+def controls() -> str:
+    """One table a family."""
+    parts = []
+    for family, title in _FAMILIES.items():
+        rows = []
+        for mark, function in sorted(checks()[family], key=lambda pair: pair[0].args[0]):
+            inputs = mark.kwargs.get("inputs", {})
+            frameworks = mark.kwargs.get("frameworks", {})
+            rows.append(
+                [
+                    _code(mark.args[0]),
+                    mark.kwargs.get("severity", "medium"),
+                    _plain(function.__doc__) + (" *Intrusive.*" if _is_intrusive(function) else ""),
+                    ", ".join(_code(f"{k}={_short(v)}") for k, v in inputs.items()),
+                    "; ".join(f"{k} {', '.join(v)}" for k, v in frameworks.items()),
+                ]
+            )
+        head = ["id", "severity", "what must hold", "inputs", "frameworks"]
+        parts.append(f"## {title}\n\n{len(rows)} controls.\n\n{_table(head, rows)}\n")
+    return "\n".join(parts)
+
+
+def _is_intrusive(function: Any) -> bool:
+    return any(mark.name == "intrusive" for mark in function.pytestmark)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_INPUT else f"{text[:LONGEST_INPUT]}..."
+
+
+def counts() -> str:
+    """One line: how many controls are shipped."""
+    found = {_FAMILIES[name]: len(pairs) for name, pairs in checks().items()}
+    each = ", ".join(f"{title} {found[title]}" for title in _FAMILIES.values())
+    return f"{sum(found.values())} controls are shipped: {each}."
+
+
+def inventory(name: str) -> str:
+    """The keys of one part of the inventory, from its JSON schema."""
+    document: dict[str, Any] = schema.generate()
+    part = document if name == "Inventory" else document["$defs"][name]
+    rows = [
+        [
+            _code(key) + (" (required)" if key in part.get("required", []) else ""),
+            _kind(field),
+            _default(field),
+            field.get("description", ""),
+        ]
+        for key, field in part["properties"].items()
+    ]
+    return _table(["key", "type", "default", "meaning"], rows)
+
+
+def _kind(field: dict[str, Any]) -> str:
+    """Return the type of a key in a few words."""
+    field = next((one for one in field.get("anyOf", []) if one.get("type") != "null"), field)
+    if "$ref" in field:
+        return f"keys and values: {field['$ref'].rpartition('/')[2]}"
+    if "const" in field or "enum" in field:
+        return ", ".join(_code(one) for one in field.get("enum", [field.get("const")]))
+    kinds = field.get("type", "anything")
+    kind = next(one for one in kinds if one != "null") if isinstance(kinds, list) else kinds
+    if kind == "object" and isinstance(field.get("additionalProperties"), dict):
+        return f"by name: {_kind(field['additionalProperties']).removeprefix('keys and values: ')}"
+    if kind == "array":
+        inner = _kind(field.get("items", {}))
+        return "list" if inner == "text" else f"list of {inner}"
+    return _WORDS.get(kind, kind)
+
+
+def _default(field: dict[str, Any]) -> str:
+    """Return the default of a key as it would be written; "" if it is empty."""
+    value = field.get("default")
+    if value in (None, [], {}) or isinstance(value, dict):
+        return ""
+    if isinstance(value, bool):
+        return _code(str(value).lower())
+    return _code(f"[{', '.join(value)}]" if isinstance(value, list) else value)
+
+
+def option() -> str:
+    """The options of the command line."""
+    rows = []
+    for name, settings in options._OPTIONS:  # noqa: SLF001 - the one list of them
+        written = f"{name} {settings['metavar']}" if "metavar" in settings else name
+        rows.append([_code(written), str(settings["help"])])
+    return _table(["option", "meaning"], rows)
+
+
+def marker() -> str:
+    """The markers with their signatures."""
+    pairs = [text.split(": ", 1) for text in options._MARKERS]  # noqa: SLF001
+    return _table(["marker", "meaning"], [[_code(one), two] for one, two in pairs])
+
+
+def public() -> str:
+    """Every public name."""
+    rows = []
+    for name in pytest_sysaudit.__all__:
+        value = getattr(pytest_sysaudit, name)
+        text = _plain(value.__doc__) if name != "__version__" else "The version of this package."
+        rows.append([_code(name), text])
+    return _table(["name", "what it is"], rows)
+
+
+def hook() -> str:
+    """Every hook, with its signature and its docstring."""
+    parts = []
+    for name, function in vars(hookspecs).items():
+        if name.startswith("pytest_sysaudit_"):
+            signature = re.sub(r"'", "", str(inspect.signature(function)))
+            doc = re.sub(r"``(.+?)``", r"`\1`", inspect.cleandoc(function.__doc__ or ""))
+            parts.append(f"## {name}\n\n```python\ndef {name}{signature}: ...\n```\n\n{doc}\n")
+    return "\n".join(parts)
+
+
+def facts() -> str:
+    """The fact tables of a host."""
+    rows = []
+    for name, place in TABLES.items():
+        module = importlib.import_module(place.partition(":")[0])
+        rows.append([_code(f"host.facts.{name}"), _plain(module.__doc__)])
+    return _table(["table", "what it says"], rows)
+
+
+MAKERS: dict[str, Callable[..., str]] = {
+    "controls": controls,
+    "counts": counts,
+    "inventory": inventory,
+    "options": option,
+    "markers": marker,
+    "public": public,
+    "hooks": hook,
+    "facts": facts,
+}
