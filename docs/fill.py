@@ -50,9 +50,10 @@ def _fill(match: re.Match[str]) -> str:
 
 
 def _file(path: str) -> str:
-    """Return an example's file as a block of code, without the lines that only linters need."""
+    """Return an example's file as a block of code."""
     text = (EXAMPLES / path).read_text("utf-8")
-    name = path.partition("/")[2]
+    folder, _, name = path.partition("/")
+    name = "inventory.yaml" if folder == "inventories" else name
     return f'```{_LANGUAGES[Path(path).suffix]} title="{name}"\n{text.rstrip()}\n```'
 
 
