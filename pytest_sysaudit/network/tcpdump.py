@@ -85,6 +85,9 @@ until grep -q 'listening on' err; do
   fi
   sleep 0.1
 done
+kill -USR1 "$(cat pid)"
+at=0
+until grep -q 'tcpdump: .* captured' err || [ "$at" -ge 20 ]; do sleep 0.05; at=$((at + 1)); done
 printf '%s\\n%s\\n' "$folder" "$filter" >&3
 """
 _STOP = """
@@ -103,6 +106,10 @@ expired=0; [ -e expired ] && expired=1
 printf '%s %s %s %s %s\\n' "$now" "$early" "$expired" "$(wc -c <pcap)" "$(cat code)"
 cat err
 """
+_AT_START = re.compile(
+    r"tcpdump: (\d+) packets? captured, (\d+) packets? received by filter, "
+    r"(\d+) packets? dropped by kernel"
+)
 _COUNTER = r"^(\d+) packets? {}$"
 
 
@@ -249,10 +256,24 @@ class TcpdumpRecorder:
             return "tcpdump did not say what it lost"
         if trace and trace[-1].time_ns / 1e9 >= end.now:
             return ""  # what is younger than the end was read, so all before it was
-        waiting = received - end.drops - captured
-        if self._interface in ("lo", "any"):  # what goes out there is received, and not captured
-            waiting -= captured
+        waiting = self._waiting(received, captured, end.drops) - self._noise(end)
         return f"{waiting} packets were still waiting at its end" if waiting > 0 else ""
+
+    def _waiting(self, received: int, captured: int, drops: int) -> int:
+        if self._interface in ("lo", "any"):  # what goes out there is received, and not captured
+            captured *= 2
+        return received - drops - captured
+
+    def _noise(self, end: _End) -> int:
+        """Return how many packets the kernel counted before the filter was in place.
+
+        The start script has asked tcpdump for its counters as soon as it listened.
+        """
+        found = _AT_START.search(end.words)
+        if found is None:
+            return 0
+        captured, received, drops = map(int, found.groups())
+        return max(0, self._waiting(received, captured, drops))
 
     def kill(self) -> None:
         """End the capture and remove what it left on the host."""

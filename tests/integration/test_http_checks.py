@@ -17,10 +17,12 @@ from pytest_sysaudit.record import Verdict
 
 PASS, FAIL, ERROR, NA = Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.NOT_APPLICABLE
 CHECKS = {
-    function.pytestmark[0].args[0]: function
+    mark.args[0]: function
     for module in (headers, cookies, errors, exposure)
     for name, function in vars(module).items()
     if name.startswith("test_")
+    for mark in function.pytestmark
+    if mark.name == "control"
 }
 #: A page as php of old would send it; its 404 page is nginx' own.
 BAD = """location / { default_type text/html; return 200 "x";

@@ -24,10 +24,12 @@ from pytest_sysaudit.inventory.target import Kind, Target
 from pytest_sysaudit.record import Verdict
 
 CHECKS = {
-    function.pytestmark[0].args[0]: function
+    mark.args[0]: function
     for module in (headers, cookies, errors, exposure, certificate, protocol)
     for name, function in vars(module).items()
     if name.startswith("test_")
+    for mark in function.pytestmark
+    if mark.name == "control"
 }
 
 

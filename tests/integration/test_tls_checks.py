@@ -14,10 +14,12 @@ from pytest_sysaudit.record import Verdict
 
 PASS, FAIL, ERROR, NA = Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.NOT_APPLICABLE
 CHECKS = {
-    function.pytestmark[0].args[0]: function
+    mark.args[0]: function
     for module in (certificate, protocol)
     for name, function in vars(module).items()
     if name.startswith("test_")
+    for mark in function.pytestmark
+    if mark.name == "control"
 }
 LOW = GOOD_TLS.replace("CHACHA20", "CHACHA20:@SECLEVEL=0")
 
