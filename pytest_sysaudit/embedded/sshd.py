@@ -59,21 +59,24 @@ class EmbeddedSshd:
             raise Unreachable(
                 f"{self._target.name}: the embedded sshd does not start: {self._last_words()}"
             )
-        known_hosts = self._folder / "known_hosts"
-        known_hosts.write_text(f"[{_ADDRESS}]:{self._port} {host_key}\n")
+        line = f"[{_ADDRESS}]:{self._port} {host_key}\n"
+        (self._folder / "known_hosts").write_text(line)
+        return self._overrides()
+
+    def _overrides(self) -> dict[str, Any]:
+        nothing = dict.fromkeys(("proxy_jump", "fingerprint", "password", "key_passphrase"))
+        files = {name: str(self._folder / name) for name in ("user_key", "known_hosts")}
         return {
             "address": _ADDRESS,
             "port": self._port,
             "user": self._user,
+            "become": None,  # the host's sudo password must not be typed into our own sudo
             "ssh": {
-                "key_file": str(self._folder / "user_key"),
-                "known_hosts": str(known_hosts),
+                "key_file": files["user_key"],
+                "known_hosts": files["known_hosts"],
                 "config_file": "none",
                 "agent": False,
-                "proxy_jump": None,
-                "fingerprint": None,
-                "password": None,
-                "key_passphrase": None,
+                **nothing,
             },
         }
 

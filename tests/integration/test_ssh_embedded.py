@@ -38,6 +38,7 @@ def processes(folder: Path) -> list[str]:
 def test_it_is_a_host_like_any_other(stand_in, tmp_path):
     overrides = stand_in.start()
     assert overrides["address"] == "127.0.0.1"
+    assert overrides["become"] is None  # the host's sudo password is not for this machine
     assert f":{overrides['port']}" in stand_in.describe()
     host = open_ssh(ssh_target("web1", **overrides), Secrets(), {})
     result = host.run("echo out; echo err >&2; exit 3")

@@ -6,11 +6,12 @@ shell has said that it runs, so no script can be read as a password, and no pass
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import secrets
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pytest_sysaudit.errors import ConnectionLost, Denied, Incomplete, TimedOut
 from pytest_sysaudit.text import decode, first_line, printable
@@ -38,6 +39,10 @@ _ASKS = re.compile(r"password is required|terminal is required|authentication is
 _TTY = re.compile(r"must have a tty")
 _CHUNK = 4096
 _STOP_TIME = 4.0
+
+
+class SudoRefused(Denied):
+    """sudo gave no shell, and will not give one later either."""
 
 
 class Password:
@@ -82,7 +87,7 @@ def open_sudo_shell(  # noqa: PLR0913 - each is one fact about how to become a u
         limit: bytes of output of one command.
 
     Raises:
-        Denied: sudo refused, in its own words.
+        SudoRefused: in sudo's own words.
         TimedOut: sudo did not answer.
     """
     attempt = _Attempt(start, user, name, timeout)
@@ -90,6 +95,22 @@ def open_sudo_shell(  # noqa: PLR0913 - each is one fact about how to become a u
     if stream is None:
         stream = attempt.with_password(password)
     return SudoShell(stream, user, name=name, limit=limit)
+
+
+@contextlib.contextmanager
+def _abandoned_on_error(stream: Stream) -> Iterator[None]:
+    """End sudo if the block fails.
+
+    It is killed, not left at its prompt: the end of input there counts as one more wrong password
+    (pam_faillock).
+    """
+    try:
+        yield
+    except BaseException:
+        if not stream.ended:
+            stream.kill()
+        stream.close()
+        raise
 
 
 class _Attempt:
@@ -111,7 +132,9 @@ class _Attempt:
     def quietly(self) -> Stream | None:
         """Return the shell if sudo gives it without a password; None if it asks for one."""
         stream = self._sudo("-n")
-        if self._ready(stream, Deadline(self._timeout)):
+        with _abandoned_on_error(stream):
+            ready = self._ready(stream, Deadline(self._timeout))
+        if ready:
             log.debug("%s: sudo -u %s needs no password", self._name, self._user)
             return stream
         stream.close()
@@ -124,16 +147,12 @@ class _Attempt:
         if not password.known:
             raise self._denied(self._words, "set become.password to env:NAME, file:PATH or prompt")
         if password.refused:
-            raise Denied(password.refused)
+            raise SudoRefused(password.refused)
         line = password.line()
         prompt = f"sysaudit-password-{secrets.token_hex(8)}:"
         stream = self._sudo("-S", "-p", prompt)
-        try:
+        with _abandoned_on_error(stream):
             typed = self._answer(stream, prompt, line, password)
-        except BaseException:
-            stream.kill()
-            stream.close()
-            raise
         log.debug("%s: sudo -u %s took the password", self._name, self._user)
         if not typed:
             log.debug("%s: sudo did not ask for it", self._name)
@@ -161,7 +180,7 @@ class _Attempt:
             words = self._words if not prompted else first_line(decode(bytes(before)))
             if typed:
                 password.refused = self._refused_text(words)
-                raise Denied(password.refused)
+                raise SudoRefused(password.refused)
             raise self._denied(words)
 
     def _ready(self, stream: Stream, deadline: Deadline, prompt: bytes = b"") -> bool:
@@ -181,19 +200,17 @@ class _Attempt:
                 self._words = _words(stream)
                 return False
             if deadline.passed:
-                stream.kill()
-                stream.close()
                 raise TimedOut(
                     f"{self._name}: sudo -u {self._user} did not answer within "
                     f"{self._timeout:g} s (open_timeout): {_words(stream)}"
                 )
             stream.wait(deadline.left)
 
-    def _denied(self, words: str, way_out: str = "") -> Denied:
+    def _denied(self, words: str, way_out: str = "") -> SudoRefused:
         if _TTY.search(words):
             way_out = "the sudoers option requiretty must be off for the audit's user"
         tail = f"; {way_out}" if way_out else ""
-        return Denied(f"{self._name}: sudo -u {self._user} refused: {words}{tail}")
+        return SudoRefused(f"{self._name}: sudo -u {self._user} refused: {words}{tail}")
 
     def _refused_text(self, words: str) -> str:
         return (

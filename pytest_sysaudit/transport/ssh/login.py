@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pytest_sysaudit.errors import Unreachable
 from pytest_sysaudit.inventory.model import Host, Ssh
@@ -110,20 +111,27 @@ def _plain_login(
         known_as=config.get("hostkeyalias") or host,
         key_files=keys,
         named_keys=named,
-        only_named=bool(ssh.key_file or ssh.password),
         agent=_agent(ssh, config),
         identities_only=config.flag("identitiesonly"),
-        key_passphrase=ssh.key_passphrase,
-        password=ssh.password,
         base=target.base,
         known_hosts=known,
         record_to=record_to,
-        fingerprint=ssh.fingerprint,
-        accept_new=ssh.host_key_policy == "accept-new",
         connect_timeout=target.setting("connect_timeout"),
         auth_timeout=target.setting("auth_timeout"),
+        **_own_word(ssh),
     )
     return login, config
+
+
+def _own_word(ssh: Ssh) -> dict[str, Any]:
+    """Return what only the inventory can say."""
+    return {
+        "only_named": bool(ssh.key_file or ssh.password),
+        "key_passphrase": ssh.key_passphrase,
+        "password": ssh.password,
+        "fingerprint": ssh.fingerprint,
+        "accept_new": ssh.host_key_policy == "accept-new",
+    }
 
 
 def _agent(ssh: Ssh, config: HostConfig) -> bool:
@@ -219,5 +227,6 @@ def _stranger(text: str, target: Target) -> Login:
         update={"password": None, "fingerprint": None, "proxy_jump": None}
     )
     port = int(match["port"]) if match["port"] else None
-    login, _ = _plain_login(target, ssh, match["host"].strip("[]"), match["user"], port)
+    user = match["user"] or target.defaults.user
+    login, _ = _plain_login(target, ssh, match["host"].strip("[]"), user, port)
     return replace(login, name=text)

@@ -15,7 +15,7 @@ from pytest_sysaudit.inventory.model import Host
 from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.transport.base import Command, CommandResult, FileStat, show
 from pytest_sysaudit.transport.ssh.auth import SecretStore
-from pytest_sysaudit.transport.ssh.become import Password, SudoShell, open_sudo_shell
+from pytest_sysaudit.transport.ssh.become import Password, SudoRefused, SudoShell, open_sudo_shell
 from pytest_sysaudit.transport.ssh.connect import Connection, connect
 from pytest_sysaudit.transport.ssh.files import CommandFiles, NoSftp, SftpFiles
 from pytest_sysaudit.transport.ssh.framing import Reply
@@ -148,14 +148,8 @@ class SshTransport:
         with self._session.busy(seconds, f"running `{show(command)[:200]}`"):
             reply = self._reply(command, stdin, seconds, other)
         duration = time.monotonic() - clock
-        log.debug(
-            "%s: %s%s: exit code %d, %.0f ms",
-            self.name,
-            f"as {other}: " if other else "",
-            show(command),
-            reply.exit_code,
-            duration * 1000,
-        )
+        who = f"as {other}: " if other else ""
+        log.debug("%s: %s%s: exit code %d", self.name, who, show(command), reply.exit_code)
         return CommandResult(
             command=command,
             exit_code=reply.exit_code,
@@ -189,7 +183,7 @@ class SshTransport:
                 timeout=self._open_timeout,
                 limit=self._limit,
             )
-        except Denied as error:
+        except SudoRefused as error:
             self._refused[user] = str(error)
             raise
         self._shells[user] = shell
