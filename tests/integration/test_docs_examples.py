@@ -141,6 +141,51 @@ def test_an_inventory_is_valid_for_us_and_for_an_editor(path):
     jsonschema.validate(yaml.safe_load(path.read_text("utf-8")), schema.generate())
 
 
+def test_every_key_of_an_inventory_stands_in_an_example_and_in_the_reference():
+    data = load(DOCS / "examples/inventories/every-key.yaml", check_files=False).document.data
+    parts = {
+        name: list(data[name].values()) for name in ("groups", "hosts", "aws", "http", "networks")
+    }
+    given = {
+        "Inventory": [data],
+        "Defaults": [data["defaults"]],
+        "Group": parts["groups"],
+        "Host": parts["hosts"],
+        "Become": [host.get("become", {}) for host in parts["hosts"]],
+        "Ssh": [host.get("ssh", {}) for host in parts["hosts"]],
+        "Aws": parts["aws"],
+        "Http": parts["http"],
+        "HttpAuth": [one["auth"] for one in parts["http"]],
+        "Basic": [one["auth"].get("basic", {}) for one in parts["http"]],
+        "Network": parts["networks"],
+    }
+    document = schema.generate()
+    assert {*document["$defs"], "Inventory"} == given.keys()
+    for name, entries in given.items():
+        known = document if name == "Inventory" else document["$defs"][name]
+        keys = {key for entry in entries for key in entry}
+        without_standin = {"embedded"} if name == "Network" else set()
+        assert keys == known["properties"].keys() - without_standin, name
+        assert f"<!-- fill: inventory {name} -->" in REFERENCE["inventory"]
+
+
+def test_inputs_in_examples_are_those_of_shipped_controls():
+    inputs = {
+        mark.args[0]: mark.kwargs.get("inputs", {})
+        for pairs in fill.tables.checks().values()
+        for mark, _ in pairs
+    }
+    seen = 0
+    for path in (DOCS / "examples" / "inventories").glob("*.yaml"):
+        for target in load(path, check_files=False).targets.values():
+            for control, values in target.inputs.items():
+                seen += 1
+                assert values.keys() <= inputs[control].keys(), f"{path.name}: {control}"
+                for name, value in values.items():
+                    assert type(value) is type(inputs[control][name])
+    assert seen > 5
+
+
 def test_the_table_of_what_flows_where_is_right():
     text = (DOCS / "how-to" / "inventory.md").read_text("utf-8")
     targets = load(DOCS / "examples" / "inventories" / "flow.yaml").targets
@@ -318,6 +363,15 @@ def test_links_of_the_readme_lead_somewhere():
     assert [link for link in links if not (ROOT / link).is_file()] == []
     pages = {page.relative_to(ROOT).as_posix() for page in PAGES} - {"README.md", "docs/index.md"}
     assert pages <= set(links)
+
+
+def test_the_excerpt_of_the_readme_names_shipped_controls():
+    text = (ROOT / "README.md").read_text("utf-8")
+    excerpt, *_ = blocks(text, "console")
+    shipped = {mark.args[0] for pairs in fill.tables.checks().values() for mark, _ in pairs}
+    named = set(re.findall(r"^  [FE] \w+ +(\S+)", excerpt, re.MULTILINE))
+    assert named
+    assert named <= shipped
 
 
 def test_the_picture_is_small():
