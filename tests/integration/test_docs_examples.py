@@ -383,7 +383,7 @@ def test_the_site_builds_and_asks_nothing_of_the_network(tmp_path):
     pytest.importorskip("material", reason="mkdocs-material is not installed")
     site = tmp_path / "site"
     ended = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)],
         check=False,
         cwd=ROOT,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
