@@ -185,11 +185,14 @@ class Connections:
     def _exercise(self, target: Target) -> None:
         """Make traffic that begins while the capture runs: over connections of its own."""
         for name in getattr(target.entry, "exercise", ()):
-            client = self._new_http(self.targets[name])
             try:
-                client.get("/")
-            finally:
-                client.close()
+                client = self._new_http(self.targets[name])
+                try:
+                    client.get("/")
+                finally:
+                    client.close()
+            except CannotAssess as error:  # the network is alive, whatever the endpoint is
+                raise CannotAssess(f"no traffic could be made to {name}: {error}") from error
 
 
 def _dial(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_sysaudit.text import plural
+
 pytestmark = pytest.mark.platform("linux")
 
 
@@ -115,7 +117,7 @@ def test_no_process_is_a_zombie(host, audit):
     Fix: find the parent with `ps -eo stat,ppid,comm | grep ^Z` and restart it.
     """
     zombies = audit.observe("zombies", host.health.processes.zombies)
-    assert zombies <= audit.inputs.maximum, f"{zombies} zombies"
+    assert zombies <= audit.inputs.maximum, plural(zombies, "zombie")
 
 
 @pytest.mark.control(

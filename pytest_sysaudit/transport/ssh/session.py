@@ -33,6 +33,7 @@ log = logging.getLogger("pytest_sysaudit.ssh")
 
 _SLOT_TIME = 2.0  # a session that has ended still counts against MaxSessions for a moment
 _STOP_TIME = 3.0
+_SETTLE = 0.5
 _SLACK = 5.0
 _BREAKING = (paramiko.SSHException, EOFError, OSError)
 
@@ -211,7 +212,10 @@ class Session:
         try:
             stream.write(stdin)
             stream.end_input()
-            return exchange.finish(Deadline(timeout))
+            reply = exchange.finish(Deadline(timeout))
+            if "OpenSSH" not in self._wire.remote_version:
+                stream.settle(_SETTLE)  # Dropbear mixes up channels if we close before it does
+            return reply
         except Ended:
             return self._ended(stream, exchange, command)
         except Overdue as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 
 import paramiko
@@ -13,6 +14,7 @@ from pytest_sysaudit.transport.ssh.wire import Wire
 _CHUNK = 1 << 16
 _WINDOW_PAUSE = 0.02
 _LONGEST_WAIT = 1.0
+_SETTLE_PAUSE = 0.05
 
 
 class _Bell(threading.Event):
@@ -83,6 +85,13 @@ class ChannelStream:
         over = self._is_over()  # asked before reading: all that came before it is read now
         self._receive()
         self._over = over
+
+    def settle(self, seconds: float) -> None:
+        """Wait until the server has closed the channel, but at most *seconds*."""
+        deadline = time.monotonic() + seconds
+        while not self._channel.closed and (left := deadline - time.monotonic()) > 0:
+            self._bell.wait(min(left, _SETTLE_PAUSE))
+            self._bell.hush()
 
     def _is_over(self) -> bool:
         channel = self._channel
