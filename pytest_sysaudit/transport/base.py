@@ -47,12 +47,12 @@ class CommandResult:
 
     @property
     def out(self) -> str:
-        """Standard output as text; what is not UTF-8 is written as ``\\xNN``."""
+        r"""Standard output as text; what is not UTF-8 is written as ``\xNN``."""
         return decode(self.stdout)
 
     @property
     def err(self) -> str:
-        """Standard error as text; what is not UTF-8 is written as ``\\xNN``."""
+        r"""Standard error as text; what is not UTF-8 is written as ``\xNN``."""
         return decode(self.stderr)
 
     def expect(self, *codes: int) -> CommandResult:
@@ -110,7 +110,8 @@ class Transport(Protocol):
             user: run as this user through sudo; None: as the inventory's ``become`` says.
 
         Raises:
-            TimedOut: the deadline passed; the command and its children were killed as far as can be.
+            TimedOut: the deadline passed; the command and its children were killed, as far as
+                can be.
             Denied: sudo refused.
             ConnectionLost: the connection broke, or no exit code came.
             Incomplete: the output was larger than the inventory's ``max_output``.

@@ -213,9 +213,6 @@ class Session:
             stream.write(stdin)
             stream.end_input()
             reply = exchange.finish(Deadline(timeout))
-            if "OpenSSH" not in self._wire.remote_version:
-                stream.settle(_SETTLE)  # Dropbear mixes up channels if we close before it does
-            return reply
         except Ended:
             return self._ended(stream, exchange, command)
         except Overdue as error:
@@ -230,6 +227,10 @@ class Session:
                 f"{self.name}: `{_short(command)}` wrote more than {self._limit} bytes "
                 f"(max_output); {fate}"
             ) from error
+        else:
+            if "OpenSSH" not in self._wire.remote_version:
+                stream.settle(_SETTLE)  # Dropbear mixes up channels if we close before it does
+            return reply
         finally:
             stream.close()
 
