@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_sysaudit.host import Host
     from pytest_sysaudit.http.client import HttpClient
     from pytest_sysaudit.inventory.load import LoadedInventory
+    from pytest_sysaudit.inventory.load import load as load_inventory
     from pytest_sysaudit.inventory.target import Kind, Target
     from pytest_sysaudit.network.capture import Capture
     from pytest_sysaudit.network.sniffer import Sniffer
@@ -79,6 +80,7 @@ _PLACES = {
     "Verdict": "record",
     "Writer": "reports",
     "WrongIdentity": "errors",
+    "load_inventory": "inventory.load:load",
 }
 
 __all__ = [
@@ -117,6 +119,7 @@ __all__ = [
     "Writer",
     "WrongIdentity",
     "__version__",
+    "load_inventory",
 ]
 
 

@@ -189,7 +189,10 @@ class _Rules:
 
     def network(self, loc: Loc, entry: Entry) -> Iterator[Problem]:
         sources = _given(entry, "interface", "pcap")
-        if not sources and entry.get("embedded") is not True:
+        if entry.get("embedded") is True:
+            text = "there is no stand-in for a network; 'interface: lo' is always there"
+            yield self._problem((*loc, "embedded"), text, key=True)
+        elif not sources:
             yield self._problem(loc, "missing key 'interface' (or 'pcap')", key=True)
         if len(sources) > 1:
             text = "expected either 'interface' or 'pcap', found both"

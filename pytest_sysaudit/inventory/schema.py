@@ -53,11 +53,8 @@ def _conditions(models: dict[str, Any]) -> None:
     """Add what pydantic's types do not say: which keys need or exclude each other."""
     stand_in = {"required": ["embedded"], "properties": {"embedded": {"const": True}}}
 
-    def needs(*keys: str) -> list[dict[str, Any]]:
-        return [*({"required": [key]} for key in keys), stand_in]
-
-    models["Http"]["anyOf"] = needs("base_url")
-    models["Network"]["anyOf"] = needs("interface", "pcap")
+    models["Http"]["anyOf"] = [{"required": ["base_url"]}, stand_in]
+    models["Network"]["oneOf"] = [{"required": ["interface"]}, {"required": ["pcap"]}]
     models["HttpAuth"]["oneOf"] = [{"required": ["bearer"]}, {"required": ["basic"]}]
     unused = {"type": "null", "errorMessage": "has no meaning with connection: local"}
     models["Host"] |= {

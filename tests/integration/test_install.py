@@ -145,9 +145,6 @@ def test_failed_assertions_of_packaged_checks_are_explained(python, tmp_path):
 
 def _strict(folder: Path) -> Path:
     (folder / "inv.yaml").write_text(
-        "version: 1\n"
-        "hosts: {here: {connection: local}}\n"
-        "inputs:\n"
-        "  health.memory: {minimum: 101}\n"
+        "version: 1\nhosts: {here: {connection: local}}\ninputs:\n  health.memory: {minimum: 101}\n"
     )
     return folder

@@ -216,7 +216,7 @@ SECTIONS = [
     ("http: {h: {base_url: 'http://x', client_key: known_hosts}}", ["2:34: http.h.client_key: needs a 'client_cert'"]),
     ("http: {h: {base_url: 'http://x', ca_file: .}}", ["2:43: http.h.ca_file: is a folder, expected a file: {folder}"]),
     ("networks: {n: }", ["2:12: networks.n: missing key 'interface' (or 'pcap')"]),
-    ("networks: {n: {embedded: true}}", []),
+    ("networks: {n: {embedded: true}}", ["2:16: networks.n.embedded: there is no stand-in for a network; 'interface: lo' is always there"]),
     ("networks: {n: {interface: eth0, pcap: known_hosts}}", ["2:33: networks.n.pcap: expected either 'interface' or 'pcap', found both"]),
     ("networks: {n: {pcap: gone.pcap}}", ["2:22: networks.n.pcap: no such file: {folder}/gone.pcap"]),
     ("networks: {n: {interface: '-w x'}}", ["2:27: networks.n.interface: expected the name of an interface, as `ip link` shows it, found '-w x'"]),
