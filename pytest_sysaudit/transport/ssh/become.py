@@ -37,6 +37,8 @@ Start = Callable[[str], Stream]
 
 _ASKS = re.compile(r"password is required|terminal is required|authentication is required")
 _TTY = re.compile(r"must have a tty")
+#: When our end of the connection is gone, however it went, what is running ends too.
+_LAST_WILL = 'trap \'[ -z "$sysaudit_job" ] || sysaudit_stop "$sysaudit_job"\' EXIT\n'
 _CHUNK = 4096
 _STOP_TIME = 4.0
 
@@ -245,7 +247,7 @@ class SudoShell:
         self._limit = limit
         self._nonce = secrets.token_hex(16)
         self._count = 0
-        stream.write(f"{PRELUDE}{STOP}".encode())
+        stream.write(f"{PRELUDE}{STOP}{_LAST_WILL}".encode())
 
     def run(self, command: Command, stdin: bytes, timeout: float) -> Reply:
         """Run *command*; see `Transport.run`.
@@ -260,7 +262,7 @@ class SudoShell:
         exchange = Exchange(self._stream, tag, self._limit)
         self._stream.write(script.encode("utf-8", "surrogateescape"))
         try:
-            return exchange.finish(Deadline(timeout))
+            reply = exchange.finish(Deadline(timeout))
         except Ended as error:
             self.close()
             raise ConnectionLost(
@@ -279,6 +281,16 @@ class SudoShell:
                 f"{self._name}: `{show(command)}` (as {self.user}) wrote more than {self._limit} "
                 f"bytes (max_output); {fate}"
             ) from error
+        except BaseException:  # Ctrl-C, or a time limit of the runner
+            self.close()
+            raise
+        self._forget_job()
+        return reply
+
+    def _forget_job(self) -> None:
+        """Tell the shell that there is nothing to end any more: the number may be used again."""
+        self._stream.write(b"wait; sysaudit_job=\n")
+        self._stream.wait(0)
 
     def _stop(self, exchange: Exchange) -> str:
         """Kill the running command; say what became of it."""
@@ -288,6 +300,7 @@ class SudoShell:
         except (Ended, Overdue):
             self.close()
             return "it could not be killed and may still run"
+        self._forget_job()
         return "it was killed"
 
     def close(self) -> None:

@@ -69,6 +69,7 @@ class Session:
         self._limit = limit
         self._make_room = make_room
         self._death: CannotAssess | None = None
+        self._running: Exchange | None = None
         self._lock = threading.RLock()
 
     @contextmanager
@@ -92,6 +93,8 @@ class Session:
             with watchdog(most, bite):
                 try:
                     yield
+                    if self._death is not None:  # what was running has been ended, by us
+                        raise self._death
                 except _BREAKING as error:
                     raise self._broken(what, error) from error
                 except ConnectionLost as error:
@@ -115,9 +118,17 @@ class Session:
             log.debug("%s", reason)
         self._connection.close()
 
+    def end(self, reason: CannotAssess) -> None:
+        """Kill the command that is running, and `die`: sshd leaves it alone when we are gone."""
+        running, self._running = self._running, None
+        if running is not None and self._death is None:
+            self._death = reason
+            self._stop(running)
+        self.die(reason)
+
     def close(self) -> None:
         """Close the connection; whoever waits for an answer gets a ConnectionLost."""
-        self.die(ConnectionLost(f"{self.name}: the connection was closed"))
+        self.end(ConnectionLost(f"{self.name}: the connection was closed"))
 
     def _broken(self, what: str, error: BaseException) -> CannotAssess:
         """Return the error for what *error* broke."""
@@ -209,6 +220,7 @@ class Session:
         line = command_line(f"{PRELUDE}{framed(tag, command)}exit $sysaudit_code\n")
         stream = ChannelStream(self._wire, self.channel(), line)
         exchange = Exchange(stream, tag, self._limit)
+        self._running = exchange
         try:
             stream.write(stdin)
             stream.end_input()
@@ -227,11 +239,17 @@ class Session:
                 f"{self.name}: `{_short(command)}` wrote more than {self._limit} bytes "
                 f"(max_output); {fate}"
             ) from error
+        except _BREAKING:
+            raise
+        except BaseException:  # Ctrl-C, or a time limit of the runner
+            self._stop(exchange)
+            raise
         else:
             if "OpenSSH" not in self._wire.remote_version:
                 stream.settle(_SETTLE)  # Dropbear mixes up channels if we close before it does
             return reply
         finally:
+            self._running = None
             stream.close()
 
     def _ended(self, stream: ChannelStream, exchange: Exchange, command: Command) -> Reply:

@@ -106,7 +106,7 @@ class SshTransport:
         reason = TimedOut(
             f"{self.name}: the target took more than {total:g} s in all (total_timeout)"
         )
-        self._alarm = threading.Timer(max(0.0, left), self._session.die, [reason])
+        self._alarm = threading.Timer(max(0.0, left), self._session.end, [reason])
         self._alarm.daemon = True
         self._alarm.start()
 
