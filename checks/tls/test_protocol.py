@@ -40,7 +40,8 @@ def test_only_current_versions_are_accepted(http_client, audit):
     """
     accepted = [name for name, yes in http_client.tls.versions.items() if yes]
     audit.observe("accepted", accepted)
-    assert set(accepted) <= set(audit.inputs.allowed)
+    old = [name for name in accepted if name not in audit.inputs.allowed]
+    assert not old, f"accepted: {', '.join(old)}; expected: {', '.join(audit.inputs.allowed)} only"
 
 
 @pytest.mark.control(
@@ -59,8 +60,8 @@ def test_no_weak_suites_are_accepted(http_client, audit):
     for version, suites in http_client.tls.suites.items():
         with audit.resource(version):
             audit.observe("suites", [suite.name for suite in suites])
-            weak = {suite.name: suite.weaknesses for suite in suites if suite.weaknesses}
-            assert not weak
+            weak = [f"{s.name} ({', '.join(s.weaknesses)})" for s in suites if s.weaknesses]
+            assert not weak, f"weak: {'; '.join(weak)}"
 
 
 @pytest.mark.control(
@@ -78,4 +79,5 @@ def test_every_suite_gives_forward_secrecy(http_client, audit):
     for version, suites in http_client.tls.suites.items():
         with audit.resource(version):
             audit.observe("suites", [suite.name for suite in suites])
-            assert not [suite.name for suite in suites if not suite.forward_secret]
+            without = [suite.name for suite in suites if not suite.forward_secret]
+            assert not without, f"without forward secrecy: {', '.join(without)}"

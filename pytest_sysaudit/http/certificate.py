@@ -24,6 +24,7 @@ class Certificate:
         subject: RFC 4514 text, as ``CN=shop.example,O=Shop``.
         issuer: RFC 4514 text.
         names: the DNS names and IP addresses of the subjectAltName, in its order.
+        addresses: those of ``names`` that are IP addresses: a DNS name that reads like one is none.
         not_before: aware, UTC.
         not_after: aware, UTC.
         key_type: ``RSA``, ``EC``, ``DSA``, ``Ed25519`` or ``Ed448``.
@@ -39,6 +40,7 @@ class Certificate:
     subject: str
     issuer: str
     names: tuple[str, ...]
+    addresses: tuple[str, ...]
     not_before: datetime
     not_after: datetime
     key_type: str
@@ -66,12 +68,12 @@ class Certificate:
         except ValueError:
             wanted = _ascii(host)
             return any(_matches(name.lower(), wanted) for name in self.names)
-        return address in self.names
+        return address in self.addresses
 
     def to_plain(self) -> dict[str, Plain]:
         """Return JSON data."""
         plain: dict[str, Plain] = {name: getattr(self, name) for name in self.__slots__}
-        plain["names"] = list(self.names)
+        plain["names"], plain["addresses"] = list(self.names), list(self.addresses)
         for name in ("not_before", "not_after"):
             plain[name] = plain[name].strftime("%Y-%m-%dT%H:%M:%SZ")
         return plain
@@ -93,14 +95,17 @@ def parse(der: bytes) -> Certificate:
 
 
 def _facts(cert: x509.Certificate) -> Certificate:
+    from cryptography import x509
     from cryptography.hazmat.primitives.hashes import SHA256
 
+    names = _names(cert)
     key_type, bits, curve = _key(cert)
     algorithm = cert.signature_hash_algorithm
     return Certificate(
         subject=cert.subject.rfc4514_string(),
         issuer=cert.issuer.rfc4514_string(),
-        names=_names(cert),
+        names=tuple(str(name.value) for name in names),
+        addresses=tuple(str(n.value) for n in names if isinstance(n, x509.IPAddress)),
         not_before=cert.not_valid_before_utc,
         not_after=cert.not_valid_after_utc,
         key_type=key_type,
@@ -131,15 +136,14 @@ def _key(cert: x509.Certificate) -> tuple[str, int, str]:
     raise CannotAssess(f"the certificate has a key of an unknown kind: {type(key).__name__}")
 
 
-def _names(cert: x509.Certificate) -> tuple[str, ...]:
+def _names(cert: x509.Certificate) -> tuple[x509.GeneralName, ...]:
     from cryptography import x509
 
     try:
         found = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    kinds = (x509.DNSName, x509.IPAddress)
-    return tuple(str(name.value) for name in found if isinstance(name, kinds))
+    return tuple(name for name in found if isinstance(name, (x509.DNSName, x509.IPAddress)))
 
 
 def _is_ca(cert: x509.Certificate) -> bool:

@@ -48,6 +48,8 @@ _OTHER = {
     50: "decode_error",
     10: "unexpected_message",
 }
+#: Level and kind of the alert that some servers send before they go on (RFC 6066, 3).
+_NAME_WARNING = (1, 112)
 
 
 class Reply(enum.StrEnum):
@@ -179,6 +181,8 @@ def _read(sock: socket.socket, version: str, deadline: float) -> Answer:
         data = _exactly(sock, size, deadline)
         if data is None:
             return Answer(Reply.CLOSED, detail="connection closed in the middle of a record")
+        if kind == _ALERT and tuple(data[:2]) == _NAME_WARNING:
+            continue
         if kind == _ALERT:
             return _alert(data[1])
         handshake += data

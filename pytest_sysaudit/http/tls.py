@@ -18,7 +18,7 @@ from pytest_sysaudit.http.failures import Untrusted, translate
 from pytest_sysaudit.http.hello import VERSIONS, Answer, Reply, ask
 from pytest_sysaudit.http.session import TlsInfo, tls_info
 from pytest_sysaudit.http.suites import Suite, all_suites
-from pytest_sysaudit.http.trust import Trust, default_store, distrust, load_store
+from pytest_sysaudit.http.trust import WRONG_HOST, Trust, default_store, distrust, load_store
 from pytest_sysaudit.record import Plain
 
 #: A server that closes without a word is asked again as often, in case it was an accident.
@@ -111,16 +111,12 @@ class TlsProbe:
         Sizes and algorithms do not count here: what the local OpenSSL makes of them differs from
         machine to machine, and they are facts of the certificate.
         """
-        context = _context()
-        load_store(context, self._store or default_store())
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.check_hostname = True
-        sent = len(self.handshake.chain_der)
-        try:
-            self._shake(context, sent=sent)
-        except Untrusted as error:
-            return error.trust
-        return Trust(verified=True)
+        found = self._verify(name=True)
+        if found.code not in WRONG_HOST:
+            return found
+        # OpenSSL looks at the name before the dates and stops there: ask again without the name.
+        chain = self._verify(name=False)
+        return found if chain.verified else chain
 
     @property
     def verified(self) -> bool:
@@ -163,16 +159,29 @@ class TlsProbe:
 
     def _enumerate(self, version: str) -> tuple[Suite, ...]:
         """Offer all suites, then all but the chosen one, and so on, until none is accepted."""
-        left, found = _candidates(version), []
+        left = _candidates(version)
+        found: list[Suite] = []
         while left:
             answer = self._ask(version, left)
             if answer.reply is not Reply.ACCEPTED:
                 self._clear(f"{version} with fewer suites", answer)
+                self._require_still_there(version, found, answer)
                 break
             if answer.suite not in left:
                 raise CannotAssess(f"{self.place}: it chose a suite that was not offered")
             found.append(left.pop(answer.suite))
         return tuple(found)
+
+    def _require_still_there(self, version: str, found: list[Suite], answer: Answer) -> None:
+        """A server that closes because it had enough of us has not refused what is left."""
+        known = {suite.code: suite for suite in found[:1]}
+        if not known or (
+            answer.reply is Reply.CLOSED and self._ask(version, known).reply is not Reply.ACCEPTED
+        ):
+            raise CannotAssess(
+                f"{self.place}: {version}: it does not take any more what it took before "
+                f"({_words(answer)}), so its suites are not all known; it may limit connections"
+            )
 
     def _ask(self, version: str, suites: Mapping[int, Suite]) -> Answer:
         answer = Answer(Reply.CLOSED)
@@ -197,6 +206,19 @@ class TlsProbe:
                 "whether the server accepts it"
             )
         return answer.reply is Reply.ACCEPTED
+
+    def _verify(self, *, name: bool) -> Trust:
+        """Shake hands and verify the chain, and the name too if *name* says so."""
+        context = _context()
+        load_store(context, self._store or default_store())
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.check_hostname = name
+        sent = len(self.handshake.chain_der)
+        try:
+            self._shake(context, sent=sent)
+        except Untrusted as error:
+            return error.trust
+        return Trust(verified=True)
 
     def _shake(self, context: ssl.SSLContext, sent: int | None = None) -> TlsInfo:
         try:

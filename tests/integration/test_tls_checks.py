@@ -40,6 +40,7 @@ def clients(tmp_path_factory):
         "strange": strange.server("stranger"),
         "alone": lab.server("alone", send=()),
         "wrong": lab.server("wrong", names=["other.test"]),
+        "wrong-expired": lab.server("wrong-expired", names=["other.test"], start=-100),
         "nameless": lab.server("nameless", names=[]),
         "small": lab.server("small", key=rsa_key(1024)),
         "sha1": lab.sha1("sha1"),
@@ -62,9 +63,12 @@ def clients(tmp_path_factory):
 @pytest.mark.parametrize(
     "control, failing",
     [
-        ("tls.certificate-trusted", {"expired", "future", "self", "strange", "alone"}),
-        ("tls.certificate-name", {"wrong", "nameless"}),
-        ("tls.certificate-expiry", {"expired", "expiring"}),
+        (
+            "tls.certificate-trusted",
+            {"expired", "future", "self", "strange", "alone", "wrong-expired"},
+        ),
+        ("tls.certificate-name", {"wrong", "wrong-expired", "nameless"}),
+        ("tls.certificate-expiry", {"expired", "wrong-expired", "expiring"}),
         ("tls.certificate-key", {"small"}),
         ("tls.certificate-signature", {"sha1"}),
         ("tls.certificate-lifetime", {"long"}),
@@ -94,6 +98,7 @@ def test_every_check_has_rows():
         ("self", "self-signed"),
         ("strange", "unknown issuer"),
         ("alone", "missing intermediate"),
+        ("wrong-expired", "expired"),
     ],
 )
 def test_message_says_why_it_is_not_trusted(clients, name, reason):

@@ -166,6 +166,34 @@ def test_unclear_answers_are_no_refusals(other):
             _ = probe.versions
 
 
+def test_warning_about_the_name_is_not_the_answer():
+    def react(version, codes):
+        known = [code for code in (0xC02F,) if code in codes]
+        if version != b"\3\3" or not known:
+            return alert(70)
+        return bytes([21, 3, 3, 0, 2, 1, 112]) + server_hello(known[0])
+
+    with hello_server(react) as server:
+        probe = inspect_tls(*server.address, timeout=1)
+        assert [suite.code for suite in probe.suites_of("TLSv1.2")] == [0xC02F]
+
+
+def test_a_server_that_had_enough_of_us_has_not_refused_the_rest():
+    answered = []
+
+    def react(version, codes):
+        known = [code for code in (0xC02F, 0xC030, 0x0005) if code in codes]
+        if version != b"\3\3" or not known:
+            return alert(70)
+        answered.append(version)
+        return server_hello(known[0]) if len(answered) < 4 else b""
+
+    with hello_server(react) as server:
+        probe = inspect_tls(*server.address, timeout=1)
+        with pytest.raises(CannotAssess, match="it may limit connections"):
+            probe.suites_of("TLSv1.2")
+
+
 def test_silence_in_the_middle_is_not_the_end_of_the_suites():
     def react(version, codes):
         if version != b"\3\3":

@@ -51,7 +51,12 @@ def some(authority) -> Certificate:
     ],
 )
 def test_names_that_a_certificate_covers(some, names, asked, covered):
-    assert replace(some, names=names).covers(asked) is covered
+    addresses = tuple(name for name in names if name in ("192.0.2.1", "2001:db8::1"))
+    assert replace(some, names=names, addresses=addresses).covers(asked) is covered
+
+
+def test_a_dns_name_that_reads_like_an_address_covers_none(some):
+    assert not replace(some, names=("192.0.2.1",), addresses=()).covers("192.0.2.1")
 
 
 def test_facts_of_a_certificate(authority):
@@ -59,6 +64,7 @@ def test_facts_of_a_certificate(authority):
     assert (cert.subject, cert.issuer) == ("CN=facts", "CN=lab intermediate")
     assert (cert.key_type, cert.key_bits, cert.signature_hash) == ("RSA", 2048, "sha256")
     assert (cert.self_signed, cert.is_ca, cert.lifetime_days) == (False, False, 10)
+    assert (cert.names, cert.addresses) == (("localhost", "127.0.0.1", "::1"), cert.names[1:])
     assert 7 < cert.days_left() < 8
     assert cert.days_left(datetime.now(UTC) + timedelta(days=20)) < 0
     root = parse(der(authority.root))
