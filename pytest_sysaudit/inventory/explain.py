@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from pytest_sysaudit.errors import Problem
 from pytest_sysaudit.evidence.redact import Redactor
+from pytest_sysaudit.inventory import hints
 from pytest_sysaudit.inventory.build import BROKEN, Loc, looks_secret, quoted
 from pytest_sysaudit.inventory.model import SECRET_PATTERN, SECRET_RULE
 from pytest_sysaudit.inventory.schema import generate
-from pytest_sysaudit.inventory.suggest import did_you_mean
 from pytest_sysaudit.inventory.yaml import Document
 
 _TYPES = {
@@ -22,21 +22,6 @@ _TYPES = {
     "object": "keys and values",
     "null": "nothing",
 }
-#: What other tools call our keys.
-_ALSO_KNOWN_AS = {
-    "ansible_host": "address",
-    "ansible_port": "port",
-    "ansible_user": "user",
-    "host": "address",
-    "hostname": "address",
-    "ip": "address",
-    "username": "user",
-    "identity_file": "ssh.key_file",
-    "url": "base_url",
-    "account": "account_id",
-    "region": "regions",
-}
-
 Schema = Mapping[str, Any]
 
 
@@ -57,7 +42,8 @@ def _problem(  # noqa: PLR0913, PLR0917 - one error, and what is needed to expla
         text = f"unknown key {quoted(str(loc[-1]))}." + _known_keys(str(loc[-1]), schemas, parent)
         return document.key_problem(loc, text)
     if kind == "missing":
-        return document.problem(parent, f"missing key '{loc[-1]}'", key=True)
+        text = f"missing key '{loc[-1]}'{hints.missing(loc)}"
+        return document.problem(parent, text, key=True)
     if loc[-1] == "[key]":
         text = f"{schemas.at((*loc[:-2], loc[-1]))['errorMessage']}, found {quoted(value)}"
         return document.key_problem(parent, text)
@@ -66,7 +52,7 @@ def _problem(  # noqa: PLR0913, PLR0917 - one error, and what is needed to expla
         return document.problem(loc, SECRET_RULE)
     if looks_secret(loc):
         return document.problem(loc, f"{_expected(schema)}, found another value")
-    found = f"{show(value, redactor)}{_hint(schema, value)}"
+    found = f"{show(value, redactor)}{hints.value(schema, value, loc)}"
     return document.problem(loc, f"{_expected(schema)}, found {found}")
 
 
@@ -102,29 +88,11 @@ def _expected(schema: Schema) -> str:
     return f"expected {_TYPES.get(str(kind), 'another value')}"
 
 
-def _hint(schema: Schema, value: Any) -> str:
-    """Return the way out where one is plain."""
-    kind = schema.get("type")
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind == "string" and number and "enum" not in schema:
-        return f". Quote it: '{value}'"
-    if kind == "array" and isinstance(value, str) and len(value) < 80:  # noqa: PLR2004 - one line
-        return f". Write [{value}]"
-    if "enum" in schema and isinstance(value, str):
-        return "." * bool(meant := did_you_mean(value, schema["enum"])) + meant
-    return ""
-
-
 def _known_keys(key: str, schemas: _Schemas, parent: Loc) -> str:
-    schema = schemas.at(parent)
-    known = list(schema.get("properties", ()))
-    for name in known:
-        if key in schemas.at((*parent, name)).get("properties", ()):
-            return f" Did you mean '{name}.{key}'?"
-    also = _ALSO_KNOWN_AS.get(key, "")
-    if also and also.split(".")[0] in known:
-        return f" Did you mean '{also}'?"
-    return did_you_mean(key, known, otherwise="Known keys")
+    """Return which key was meant instead of *key*, else which there are."""
+    properties = schemas.at(parent).get("properties", {})
+    inner = {name: schemas.at((*parent, name)).get("properties", ()) for name in properties}
+    return hints.key(key, inner, parent)
 
 
 class _Schemas:

@@ -14,6 +14,7 @@ from pytest_sysaudit.errors import InventoryError, Problem
 from pytest_sysaudit.inventory.build import Loc
 from pytest_sysaudit.inventory.files import file_problems
 from pytest_sysaudit.inventory.flow import Flow
+from pytest_sysaudit.inventory.hints import BEGIN
 from pytest_sysaudit.inventory.model import Host, Inventory
 from pytest_sysaudit.inventory.rules import SECTIONS, rule_problems
 from pytest_sysaudit.inventory.target import Target
@@ -125,5 +126,5 @@ def _not_a_mapping(document: Document) -> Problem:
     if document.problems:
         return document.problems[0]
     if document.data is None:
-        return document.problem((), "is empty; an inventory begins with 'version: 1'")
-    return document.problem((), "expected keys and values; an inventory begins with 'version: 1'")
+        return document.problem((), f"is empty; {BEGIN}")
+    return document.problem((), f"expected keys and values; {BEGIN}")

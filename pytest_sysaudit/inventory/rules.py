@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from pytest_sysaudit.errors import Problem
+from pytest_sysaudit.inventory import hints
 from pytest_sysaudit.inventory.build import Loc, quoted
 from pytest_sysaudit.inventory.model import SECRET_PATTERN, SECRET_RULE
 from pytest_sysaudit.inventory.suggest import did_you_mean
@@ -101,11 +102,15 @@ class _Rules:
         first = self._names.get(name)
         noun = _NOUNS[section]
         if first is not None:
-            found = _NOUNS[str(first[0])]
-            yield self._problem(loc, f"{quoted(name)} is {found}, expected {noun}")
+            text = f"{quoted(name)} is {_NOUNS[str(first[0])]}, expected {noun}"
+            if loc[0] == section == "groups":
+                text += f". {hints.MEMBERS % loc[1]}"
+            yield self._problem(loc, text)
             return
-        text = f"unknown {noun.partition(' ')[2]} {quoted(name)}."
-        yield self._problem(loc, text + self._close(name, section))
+        text = f"unknown {noun.partition(' ')[2]} {quoted(name)}." + self._close(name, section)
+        if section == "groups" and (way_out := hints.declare_group(name)):
+            text += f"{'' if text.endswith('?') else '.'} {way_out}"
+        yield self._problem(loc, text)
 
     def _close(self, name: str, section: str) -> str:
         """Return which name of *section* was meant; looked up once for each name."""

@@ -77,7 +77,8 @@ def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_file(folder):
         """
     assert faults(folder, text) == [
         "inventory.yaml:1:10: version: expected 1, found 2",
-        "inventory.yaml:3:20: groups.web.children[0]: unknown group 'wbe'. Did you mean 'web'?",
+        "inventory.yaml:3:20: groups.web.children[0]: unknown group 'wbe'. Did you mean 'web'? "
+        "To declare it: 'groups: {wbe: {}}'",
         "inventory.yaml:7:11: hosts.web1.port: expected a whole number from 1 to 65535, "
         "found '22a'",
         "inventory.yaml:10:13: hosts.web1.vars.open: no is ambiguous in YAML; write false, "
@@ -107,18 +108,24 @@ HOSTS = [
     ("{a: {address: ^a:22}}", "hosts.a.address: the port is written under 'port'"),
     ("{a: {address: '::1'}}", ""),
     ("{a: {groups: ^web}}", "hosts.a.groups: expected a list, found 'web'. Write [web]"),
-    ("{a: {groups: [^web]}}", "hosts.a.groups[0]: unknown group 'web'. There are: none"),
+    ("{a: {groups: [^web]}}", "hosts.a.groups[0]: unknown group 'web'. There are: none. To declare it: 'groups: {web: {}}'"),
     ("{a: {groups: [^a]}}", "hosts.a.groups[0]: 'a' is a host, expected a group"),
     ("{a: {ssh: {agent: ^1}}}", "hosts.a.ssh.agent: expected true or false, found 1"),
     ("{a: {ssh: {agent: ^'yes'}}}", "hosts.a.ssh.agent: expected true or false, found 'yes'"),
     ("{a: {ssh: {host_key_policy: ^acceptnew}}}", "hosts.a.ssh.host_key_policy: expected one of strict, accept-new, found 'acceptnew'. Did you mean 'accept-new'?"),
     ("{a: {ssh: {fingerprint: ^SHA256:abc}}}", "hosts.a.ssh.fingerprint: expected SHA256: and 43 characters, as ssh-keygen -lf prints, found 'SHA256:abc'"),
-    ("{a: {become: ^root}}", "hosts.a.become: expected keys and values, found 'root'"),
+    ("{a: {become: ^root}}", "hosts.a.become: expected keys and values, found 'root'. Write {user: root}"),
+    ("{a: {become: ^true}}", "hosts.a.become: expected keys and values, found true. Write {user: root}"),
+    ("{a: {become: ^sudo}}", "hosts.a.become: expected keys and values, found 'sudo'. Write {user: root}"),
+    ("{a: {port: ^'22'}}", "hosts.a.port: expected a whole number from 1 to 65535, found '22'. Write 22, without quotes"),
+    ("{a: {^password: env:X}}", "hosts.a: unknown key 'password'. Did you mean 'become.password' or 'ssh.password'?"),
+    ("{a: {^bastion: b}}", "hosts.a: unknown key 'bastion'. Did you mean 'ssh.proxy_jump'?"),
+    ("{a: {ssh: {^key: x}}}", "hosts.a.ssh: unknown key 'key'. Did you mean 'key_file'?"),
     ("{a: {become: {method: ^su}}}", "hosts.a.become.method: expected sudo, found 'su'"),
     ("{a: {vars: ^[1]}}", "hosts.a.vars: expected keys and values, found a list"),
     ("{a: {inputs: {x: ^5}}}", "hosts.a.inputs.x: expected keys and values, found 5"),
-    ("{a: ^192.0.2.1}", "hosts.a: expected keys and values, found '192.0.2.1'"),
-    ("^[a]", "hosts: expected keys and values, found a list"),
+    ("{a: ^192.0.2.1}", "hosts.a: expected keys and values, found '192.0.2.1'. Write {address: ...}"),
+    ("^[a]", "hosts: expected keys and values, found a list. Write each as 'web1: {address: 192.0.2.10}'"),
     ("{^a b: }", "hosts: expected a name of letters, digits, '_', '-' and '.', found 'a b'"),
     ("{a: {groups: [^null]}}", "hosts.a.groups[0]: expected a name of letters, digits, '_', '-' and '.', found nothing"),
     ("{a: {inputs: {x: ^}}}", "hosts.a.inputs.x: expected keys and values, found nothing"),
@@ -226,7 +233,12 @@ SECTIONS = [
     ("networks: {n: {interface: eth0, cidrs: [192.0.2.1/24, x, 192.0.2.7, 2001:DB8::/32]}}", ["2:41: networks.n.cidrs[0]: expected a network as 192.0.2.0/24, found '192.0.2.1/24'. Did you mean '192.0.2.0/24'?", "2:55: networks.n.cidrs[1]: expected a network as 192.0.2.0/24, found 'x'"]),
     ("groups: {a: {children: [a]}}", ["2:25: groups.a.children[0]: circle: a -> a"]),
     ("groups: {a: {children: [b]}, b: {children: [c]}, c: {children: [a, b]}}", ["2:65: groups.c.children[0]: circle: a -> b -> c -> a", "2:68: groups.c.children[1]: circle: b -> c -> b"]),
-    ("groups: {a: {children: [web1]}}", ["2:25: groups.a.children[0]: 'web1' is a host, expected a group"]),
+    ("groups: {a: {children: [web1]}}", ["2:25: groups.a.children[0]: 'web1' is a host, expected a group. A target names its groups: 'web1: {groups: [a]}'"]),
+    ("groups: {a: {hosts: [web1]}}", ["2:14: groups.a: unknown key 'hosts'. A target names its groups: 'web1: {groups: [a]}'"]),
+    ("groups: {a: [web1]}", ["2:13: groups.a: expected keys and values, found a list. A target names its groups: 'web1: {groups: [a]}'"]),
+    ("groups: [a]", ["2:9: groups: expected keys and values, found a list. Write each as 'web: {}'"]),
+    ("aws: {a: {secret_key: x}}", ["2:11: aws.a: unknown key 'secret_key'. Did you mean 'profile'?"]),
+    ("http: {h: 'https://x'}", ["2:11: http.h: expected keys and values, found 'https://x'. Write {base_url: ...}"]),
     ("inputs: {x: {mode: 640}}", ["2:20: inputs.x.mode: expected a file mode in quotes, as '0640', found 640"]),
     ("host: {}", ["2:1: unknown key 'host'. Did you mean 'hosts'?"]),
     ("defaults: {connect_timeout: 0}", ["2:29: defaults.connect_timeout: expected seconds: a number above 0, up to 86400, found 0"]),
@@ -237,7 +249,7 @@ SECTIONS = [
 @pytest.mark.parametrize("section, lines", SECTIONS)
 def test_the_other_sections(folder, section, lines):
     (folder / "known_hosts").touch()
-    expected = [f"inventory.yaml:{line.format(folder=folder)}" for line in lines]
+    expected = [f"inventory.yaml:{line.replace('{folder}', str(folder))}" for line in lines]
     assert faults(folder, f"version: 1\n{section}\nhosts: {{web1: }}\n") == expected
 
 
@@ -249,9 +261,9 @@ WHOLES = [
     ("web1", "inventory.yaml:1:1: expected keys and values; an inventory begins with 'version: 1'"),
     ("0640", "inventory.yaml:1:1: 0640 is ambiguous in YAML; write it without the leading zero, or quote it: '0640'"),
     ("version: 1", "inventory.yaml:1:1: no targets; add hosts, aws, http, networks"),
-    ("hosts: {a: }", "inventory.yaml:1:1: missing key 'version'"),
-    ("version:\nhosts: {a: }", "inventory.yaml:1:1: missing key 'version'"),
-    ("version: '1'\nhosts: {a: }", "inventory.yaml:1:10: version: expected 1, found '1'"),
+    ("hosts: {a: }", "inventory.yaml:1:1: missing key 'version'; an inventory begins with 'version: 1'"),
+    ("version:\nhosts: {a: }", "inventory.yaml:1:1: missing key 'version'; an inventory begins with 'version: 1'"),
+    ("version: '1'\nhosts: {a: }", "inventory.yaml:1:10: version: expected 1, found '1'. Write 1, without quotes"),
     ("version: true\nhosts: {a: }", "inventory.yaml:1:10: version: expected 1, found true"),
     ("version: 1.0\nhosts: {a: }", "inventory.yaml:1:10: version: expected 1, found 1.0"),
 ]  # fmt: skip
