@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: Threads that open connections ahead: a dead host costs its timeout once, not once a host.
 DIALERS = 64
+#: Of these, how many go to one address or jump host: sshd drops some beyond ten (MaxStartups).
+DIALERS_AT_ONE_DOOR = 8
 
 
 class Connections:
@@ -106,14 +109,27 @@ class Connections:
             if target.kind is Kind.SSH and not asking & {target.name, _jump(target)}
         ]
         slots = threading.Semaphore(DIALERS)
+        doors: dict[object, threading.Semaphore] = defaultdict(
+            lambda: threading.Semaphore(DIALERS_AT_ONE_DOOR)
+        )
         for target in remote:
+            door = doors[self._door(target)]
             with self._lock:
                 if target.name in self._futures:
                     continue
                 future = self._futures[target.name] = Future()
             threading.Thread(
-                target=_dial, args=(slots, future, self._new_host, target), daemon=True
+                target=_dial, args=(door, slots, future, self._new_host, target), daemon=True
             ).start()
+
+    def _door(self, target: Target) -> object:
+        """Return what is the same for all targets whose connections begin at the same server."""
+        seen = {target.name}
+        while (jump := _jump(target)) in self.targets and jump not in seen:
+            seen.add(jump)
+            target = self.targets[jump]
+        entry: Any = target.entry
+        return jump or (entry.address or target.name, entry.port)
 
     def states(self) -> dict[str, dict[str, Plain]]:
         """Return what is known of each target that was touched, as JSON data."""
@@ -124,7 +140,7 @@ class Connections:
             if future.done() and future.exception() is None:
                 identity = dict(getattr(_way(future.result()), "identity", None) or {})
             elif future.done():
-                reason = reason or str(future.exception())
+                reason = reason or str(future.exception()) or repr(future.exception())
             found[name] = {"identity": identity, "reachable": not reason, "reason": reason}
         for name, reason in self._dead.items():
             found.setdefault(name, {"identity": {}, "reachable": False, "reason": reason})
@@ -196,10 +212,20 @@ class Connections:
 
 
 def _dial(
-    slots: threading.Semaphore, future: Future[T], make: Callable[[Target], T], target: Target
+    door: threading.Semaphore,
+    slots: threading.Semaphore,
+    future: Future[T],
+    make: Callable[[Target], T],
+    target: Target,
 ) -> None:
-    with slots:
-        _fulfil(future, make, target)
+    # Behind a door that does not open, nobody waits for those before him to give up.
+    passed = door.acquire(timeout=target.setting("connect_timeout"))
+    try:
+        with slots:
+            _fulfil(future, make, target)
+    finally:
+        if passed:
+            door.release()
 
 
 def _fulfil(future: Future[T], make: Callable[[Target], T], target: Target) -> None:

@@ -79,6 +79,19 @@ def test_three_dead_hosts_of_ten_are_three_errors_and_the_rest_is_complete(
 
 
 @needs_sshd
+def test_many_names_of_one_server_do_not_drive_each_other_out(project, tmp_path):
+    """sshd drops connections that are not logged in yet, if there are many: it is not dead."""
+    with Sshd(tmp_path, config=["MaxStartups 3:50:6"]) as server:
+        behind = {"ssh": {"proxy_jump": "bastion"}}
+        hosts = {f"web{n}": server.entry(**(behind if n % 2 else {})) for n in range(24)}
+        write(project, hosts={"bastion": server.entry(), **hosts})
+        project.check("def test_x(host):\n    assert host.run('true').rc == 0\n")
+        result = project.run()
+    assert result.ret == 0, result.stdout.str()
+    assert list(project.verdicts().values()) == ["pass"] * 25
+
+
+@needs_sshd
 def test_a_changed_host_key_is_refused(project, tmp_path):
     with Sshd(tmp_path) as server:
         write(project, hosts={"web": server.entry()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -87,6 +88,17 @@ def test_closed_before_the_banner(tmp_path):
         text = reason(at(server.address, tmp_path))
     assert "closed the connection before its SSH banner" in text
     assert "MaxStartups" in text
+
+
+@pytest.mark.parametrize("last_words", [b"", b"Exceeded MaxStartups\r\n"])
+def test_server_that_is_busy_with_logins_is_asked_again(sshd, last_words):
+    with faults.Relay((sshd.address, sshd.port), drops=2, last_words=last_words) as relay:
+        address, port = relay.address
+        ssh = {"known_hosts": None, "fingerprint": sshd.fingerprint}
+        target = sshd.target(address=address, port=port, ssh=ssh)
+        with contextlib.closing(open_ssh(target, Secrets(), {})) as host:
+            assert host.run(["echo", "in"]).out == "in\n"
+        assert (relay.drops, relay.accepted) == (0, 1)
 
 
 def test_banner_and_then_nothing(tmp_path):

@@ -81,14 +81,18 @@ def babbling(greeting: bytes = b"HTTP/1.1 400 Bad Request\r\n\r\n") -> Server:
 class Relay:
     """A TCP relay to *target* whose connections can be cut or stalled: a network that breaks.
 
+    It drops the first *drops* connections, after the words *last_words*.
+
     Attributes:
         address: where it listens.
         accepted: how many connections went through.
     """
 
-    def __init__(self, target: Address) -> None:
+    def __init__(self, target: Address, *, drops: int = 0, last_words: bytes = b"") -> None:
         self.target = target
         self.accepted = 0
+        self.drops = drops
+        self.last_words = last_words
         self._open = threading.Event()
         self._open.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -100,6 +104,11 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
+                if self.drops > 0:
+                    self.drops -= 1
+                    near.sendall(self.last_words)
+                    near.close()
+                    continue
                 far = socket.create_connection(self.target)
                 self.accepted += 1
                 self._pairs += [near, far]

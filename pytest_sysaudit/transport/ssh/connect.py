@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import logging
+import random
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +26,7 @@ log = logging.getLogger("pytest_sysaudit.ssh")
 
 _KEEPALIVE = 15
 _USER_TIMEOUT_MS = 30_000
+_PAUSE, _LONGEST_PAUSE = 0.2, 1.0
 _FORBIDDEN = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 
 Dial = Callable[[], Any]
@@ -51,6 +54,10 @@ class Connection:
             wire.close()
 
 
+class _TurnedAway(Unreachable):
+    """sshd closed the connection before it said anything: too many are logging in at once."""
+
+
 def connect(login: Login, secrets: SecretStore) -> Connection:
     """Connect and log in.
 
@@ -76,7 +83,7 @@ def _log_in(login: Login, secrets: SecretStore, hops: list[Wire]) -> tuple[Wire,
     def dial() -> Any:
         return _through(hops[-1], login, deadline) if hops else _tcp(login, deadline)
 
-    wire = _handshake(login, dial, deadline)
+    wire = _let_in(login, dial, deadline)
     try:
         wire, key = _checked(login, wire, dial, deadline)
         Authentication(wire, login, secrets).run()
@@ -174,6 +181,26 @@ def _through(hop: Wire, login: Login, deadline: Deadline) -> Tunnel:
         ) from error
 
 
+def _let_in(
+    login: Login, dial: Dial, deadline: Deadline, algorithms: list[str] | None = None
+) -> Wire:
+    """`_handshake`, tried again while connect_timeout lasts if there are too many logins now.
+
+    With MaxStartups, sshd drops some of the connections at random that are not logged in yet.
+    """
+    pause = _PAUSE
+    while True:
+        try:
+            return _handshake(login, dial, deadline, algorithms)
+        except _TurnedAway as error:
+            wait = pause * random.uniform(0.5, 1.5)  # noqa: S311 - to spread those that wait
+            if deadline.left <= wait:
+                raise
+            log.debug("%s; trying again", error)
+            time.sleep(wait)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
 def _handshake(
     login: Login, dial: Dial, deadline: Deadline, algorithms: list[str] | None = None
 ) -> Wire:
@@ -208,6 +235,8 @@ def _no_handshake(
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer) and wire.offer:
         return Unreachable(f"{where} and we have no algorithm in common: {_offer(wire, error)}")
     if not wire.remote_version:
+        if "MaxStartups" in heard:
+            return _TurnedAway(f"{where} lets nobody else log in now; it said {heard!r}")
         if heard:
             return Unreachable(f"{where} does not let us in over SSH; it said {heard!r}")
         if deadline.passed:
@@ -215,7 +244,7 @@ def _no_handshake(
                 f"{where} accepted the connection but sent no SSH banner within "
                 f"{deadline.seconds:g} s (connect_timeout); is that sshd?"
             )
-        return Unreachable(
+        return _TurnedAway(
             f"{where} closed the connection before its SSH banner; it may allow no more logins "
             "now (MaxStartups), or not from here"
         )
@@ -258,7 +287,7 @@ def _checked(login: Login, wire: Wire, dial: Dial, deadline: Deadline) -> tuple[
     kinds = _other_kinds(wire, key)
     wire.close()
     for algorithms in kinds:  # the pin may be that of another of the host's keys
-        wire = _handshake(login, dial, deadline, algorithms)
+        wire = _let_in(login, dial, deadline, algorithms)
         key = _key_of(wire)
         if hostkeys.pinned_fits(login, key):
             return wire, key
