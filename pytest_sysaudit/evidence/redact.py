@@ -2,68 +2,130 @@
 
 from __future__ import annotations
 
-import base64
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
 
-MASK = "[redacted]"
+from pytest_sysaudit.evidence import forms, shapes
+from pytest_sysaudit.evidence.shapes import MASK
+
+__all__ = ["MASK", "SHORTEST", "Redactor"]
+
 #: Shorter values would blank out ordinary text.
 SHORTEST = 4
-
-_SHAPES = re.compile(
-    r"(?P<keep>"
-    r"(?:authorization|proxy-authorization|x-api-key|x-amz-security-token)['\"]?\s*[:=]\s*['\"]?"
-    r"(?:(?:bearer|basic|aws4-hmac-sha256|digest)\s+)?"
-    r"|[?&](?:access_token|token|api_?key|key|password|passwd|secret|sig|signature|x-amz-signature"
-    r"|x-amz-credential|x-amz-security-token)="
-    r")(?P<secret>[^\s'\"&,;]+)"
-    r"|(?P<url>://[^/\s:@]+:)[^/\s'\"@]+(?=@)"
-    r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))",
-    re.IGNORECASE | re.DOTALL,
-)
+#: Where somebody cut a text, so that only a part of a secret is left beside it.
+_CUT = re.compile(r"(?<!\.)(?:\.{3}|…)(?!\.)")
 
 
 class Redactor:
-    """Replaces known secrets, in plain, base64 and url-encoded form, and known secret shapes."""
+    """Takes known secrets out, however they are written, and what looks like a secret.
+
+    May be used from several threads.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._secrets: set[str] = set()
+        self._plain: re.Pattern[str] | None = None
+        self._coded: re.Pattern[str] | None = None
+        self._escaped: tuple[re.Pattern[str], ...] = ()
+        self._pieces: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: str) -> None:
         """Redact *secret* from now on. Values shorter than four characters are left alone."""
-        if len(secret) < SHORTEST:
+        if len(secret.strip()) < SHORTEST or secret in self._secrets:
             return
-        raw = secret.encode("utf-8", "surrogatepass")
-        self._forms |= {secret, quote(secret, safe=""), quote_plus(secret), quote(secret)}
-        for pad in range(3):  # base64 depends on where in the text the secret begins
-            coded = base64.b64encode(b"\0" * pad + raw).decode().rstrip("=")
-            part = coded[(0, 2, 3)[pad] : len(coded) - (1 if (pad + len(raw)) % 3 else 0)]
-            if len(part) > SHORTEST:
-                self._forms |= {part, part.replace("+", "-").replace("/", "_")}
-        ordered = sorted(self._forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, ordered)))
+        with self._lock:
+            self._secrets = {*self._secrets, secret, *forms.lines(secret)}
+            self._compile()
+
+    def _compile(self) -> None:
+        ordered = sorted(self._secrets, key=lambda secret: (-len(secret), secret))
+        words = {form for secret in ordered for form in forms.literals(secret)}
+        longest = sorted(words, key=lambda word: (-len(word), word))
+        self._plain = re.compile("|".join(map(re.escape, longest)))
+        self._coded = re.compile("|".join(form for s in ordered for form in forms.coded(s)))
+        self._escaped = tuple(re.compile(forms.escaped(secret)) for secret in ordered)
+        self._pieces = frozenset(
+            secret[at : at + SHORTEST]
+            for secret in ordered
+            for at in range(len(secret) - SHORTEST + 1)
+        )
 
     def text(self, text: str) -> str:
         """Return *text* without secrets."""
-        if self._pattern is not None:
-            text = self._pattern.sub(MASK, text)
-        return _SHAPES.sub(_mask_shape, text)
+        if self._plain is not None and self._coded is not None:
+            text = self._coded.sub(MASK, self._plain.sub(MASK, text))
+            if any(char in text for char in forms.ESCAPES):
+                for pattern in self._escaped:
+                    text = pattern.sub(MASK, text)
+            if self._pieces:
+                text = self._without_ends(text)
+        return shapes.mask(text)
+
+    def _without_ends(self, text: str) -> str:
+        """Mask the beginning of a secret before an ellipsis, and the end of one after it."""
+        pieces, done = [], 0
+        for cut in _CUT.finditer(text):
+            before = self._beginning(text, done, cut.start())
+            after = self._end(text, cut.end())
+            if before or after:
+                pieces += [text[done : cut.start() - before], MASK if before else ""]
+                pieces += [cut[0], MASK if after else ""]
+                done = cut.end() + after
+        return "".join([*pieces, text[done:]]) if pieces else text
+
+    def _beginning(self, text: str, floor: int, end: int) -> int:
+        """Return how many characters before *end* are the beginning of a secret."""
+        if end - floor < SHORTEST or text[end - SHORTEST : end] not in self._pieces:
+            return 0
+        return max(
+            (
+                length
+                for secret in self._secrets
+                for length in range(SHORTEST, min(len(secret), end - floor) + 1)
+                if text.startswith(secret[:length], end - length)
+            ),
+            default=0,
+        )
+
+    def _end(self, text: str, start: int) -> int:
+        """Return how many characters from *start* on are the end of a secret."""
+        if text[start : start + SHORTEST] not in self._pieces:
+            return 0
+        return max(
+            (
+                length
+                for secret in self._secrets
+                for length in range(SHORTEST, len(secret) + 1)
+                if text.startswith(secret[-length:], start)
+            ),
+            default=0,
+        )
 
     def plain(self, value: Any) -> Any:
         """Return JSON data without secrets, keys of mappings included."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {self.text(str(k)): self.plain(v) for k, v in value.items()}
+            paired = shapes.named_pair(value)
+            return {
+                self.text(str(key)): self._named(item)
+                if shapes.is_secret_name(str(key)) or (paired and key in ("value", "Value"))
+                else self.plain(item)
+                for key, item in value.items()
+            }
         if isinstance(value, (list, tuple, set, frozenset)):
-            return [self.plain(v) for v in value]
+            return [self.plain(item) for item in value]
         return value
 
-
-def _mask_shape(match: re.Match[str]) -> str:
-    return f"{match['keep'] or match['url'] or ''}{MASK}"
+    def _named(self, value: Any) -> Any:
+        """Return what has the name of a secret: the text in it is masked, settings are not."""
+        if isinstance(value, str):
+            return MASK if shapes.is_secret_value(value) else self.text(value)
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self._named(item) for item in value]
+        return self.plain(value)

@@ -1,0 +1,178 @@
+"""What shows by itself that it is a secret, whoever wrote it: by its name or by its form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+MASK = "[redacted]"
+
+_WORD = (
+    r"(?<!/)(?:pass(?:word|wd|phrase|code)|(?<![a-z])pwd|secret|token|credential"
+    r"|(?:api|secret|private|access|account|encryption|signing|shared|master)[-_ ]?key"
+    r"|connection[-_]?string|(?:secret|auth)[-_ ]?value)"
+)
+_SECRET_NAME = re.compile(
+    rf"{_WORD}$|^(?:proxy-)?authorization$|^x-amz-(?:credential|signature)$", re.IGNORECASE
+)
+#: Values that are settings, references or places to fill in, and no secrets.
+_HARMLESS = re.compile(
+    r".{0,2}|[-+]?\d{1,4}(?:\.\d*)?|[*!xX.?…_-]*|\[redacted.*|<[^>]*>|\{\{?[^}]*\}?\}|%s|%\(\w+\)s"
+    r"|(?-i:\$\{[^}]*\}?|\$[A-Z_][A-Z0-9_]*|\$\(.*)|(?:env|file|arn|ssm|vault|https?):.*"
+    r"|true|false|yes|no|on|off|null|none|nil|undefined|unset|set|empty|missing|absent|present"
+    r"|prompt|required|requisite|sufficient|optional|mandatory|enabled|disabled|never|always"
+    r"|expired|locked|invalid|valid|wrong|incorrect|denied|bearer|basic|digest|negotiate"
+    r"|str|string|bytes|int|bool|any",
+    re.IGNORECASE | re.DOTALL,
+)
+_QUOTES = r"(?:\\*['\"]|&quot;|&#0?3[49];|&#x2[27];|&apos;)"
+_GAP = r"[^\S\n]{0,8}"
+_OPEN = rf"(?:b?{_QUOTES})?"
+#: A name that says "secret", up to the value.
+_NAMED = re.compile(
+    rf"--[a-z-]{{0,40}}{_WORD} {{1,8}}(?!-)|{_WORD}>"
+    rf"|{_WORD}{_QUOTES},\s{{0,40}}{_QUOTES}value{_QUOTES}{_GAP}:{_GAP}"
+    rf"|define\(\s{{0,8}}{_QUOTES}\w{{0,60}}{_WORD}{_QUOTES},{_GAP}"
+    rf"|{_WORD}{_QUOTES}?\]?{_GAP}(?::=|=>|=(?!=)|:(?!:)){_GAP}b?(?={_QUOTES})"
+    rf"|{_WORD}{_QUOTES}?\]?{_GAP}(?::=|=>|=(?!=)|:(?!:)){_GAP}",
+    re.IGNORECASE,
+)
+_QUOTE = re.compile(_QUOTES)
+_BARE = re.compile(r"[^\s'\"&,;<>(){}\[\]\\][^\s'\"&,;<>)}\]\\]*")
+#: What may stand behind a bare value after a colon: in prose there is more on the line.
+_ENDS = re.compile(
+    r"['\"&<>)}\]\\]|,\s{0,8}['\"]?[\w.-]{1,60}['\"]?\s{0,8}[:=]|[,;]?[^\S\n]*(?:$|\n|#|\|)"
+)
+#: What may stand before a name that begins a line, as in YAML: its value goes to the line's end.
+_LINE_START = re.compile(r"(?:^|\n)[^\S\n]*(?:[E>+|-][^\S\n]+)*[\w.-]{0,60}\Z")
+_REST = re.compile(r"[^\n#]*[^\s#]")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what is called *name* is a secret: ``db_password``, ``SecretAccessKey``."""
+    return bool(_SECRET_NAME.search(name))
+
+
+def is_secret_value(value: str) -> bool:
+    """Whether *value* of something with such a name is one, not a setting or a reference."""
+    return not _HARMLESS.fullmatch(value.strip())
+
+
+def _mask_named(text: str) -> str:
+    """Mask what stands behind a name: ``password=...``, ``"SecretKey": "..."``, ``<token>...``."""
+    pieces, done = [], 0
+    for name in _NAMED.finditer(text):
+        if name.end() < done:
+            continue
+        start, end = _value_at(text, name)
+        if end > start and is_secret_value(text[start:end]):
+            pieces += [text[done:start], MASK]
+            done = end
+    return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def _value_at(text: str, name: re.Match[str]) -> tuple[int, int]:
+    """Return where the value behind *name* begins and ends; nothing if there is none."""
+    start = name.end()
+    quote = _QUOTE.match(text, start)
+    if quote:
+        ends = (text.find(quote[0], quote.end()), text.find("\n", quote.end()), len(text))
+        return quote.end(), next(end for end in ends if end >= 0)
+    bare = _BARE.match(text, start)
+    if bare is None:
+        return start, start
+    if name[0].rstrip().endswith(":") and not _ENDS.match(text, bare.end()):
+        rest = _REST.match(text, start)
+        begins = _LINE_START.search(text, max(0, name.start() - 100), name.start())
+        return rest.span() if rest and begins and "pass" in name[0].lower() else (start, start)
+    return bare.span()
+
+
+_Rule = tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]]
+_SCHEME = r"(?:bearer|basic|token|negotiate|apikey|ntlm)[^\S\n]{1,8}"
+_ONE = r"[^\s'\"&,;<>\\]+"
+_LINE = r"(?:[^'\"\r\n\\=]|=(?:\"[^\"\r\n]{0,500}\")?)+"
+_KEPT = rf"\g<keep>{MASK}"
+
+
+def _rule(hints: str, pattern: str, result: str = _KEPT) -> _Rule:
+    return tuple(hints.split()), re.compile(pattern, re.IGNORECASE | re.DOTALL), result
+
+
+#: Each: what a text must hold (in lower case) for the pattern to be tried, pattern, replacement.
+_RULES = (
+    _rule(
+        "-----begin",
+        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r".*?(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+        MASK,
+    ),
+    _rule(
+        "authorization",
+        rf"(?P<keep>authorization{_QUOTES}?{_GAP}[:=,]{_GAP}{_OPEN}{_SCHEME}){_ONE}",
+    ),
+    _rule(
+        "authorization",
+        rf"(?P<keep>authorization{_QUOTES}?{_GAP}[:=,]{_GAP}{_OPEN})(?!{_SCHEME})"
+        rf"(?=[\w-]{{1,40}}[^\S\n]+[^\s'\"]|[^\s'\"]{{20}}){_LINE}",
+    ),
+    _rule(
+        "cookie",
+        rf"(?P<keep>\bset-cookie{_QUOTES}?{_GAP}[:=,]{_GAP}{_QUOTES}?[^\s=;,'\"]{{1,200}}=){_ONE}",
+    ),
+    _rule(
+        "cookie",
+        rf"(?P<keep>(?<![\w-])cookie{_QUOTES}?{_GAP}[:=]{_GAP}{_QUOTES}?(?=[^\s=;'\"]{{1,200}}=)){_LINE}",
+    ),
+    _rule(
+        "x-api-key x-amz- x-auth-",
+        rf"(?P<keep>(?<![\w-])(?:x-api-key|x-amz-security-token|x-auth-\w{{1,20}}){_QUOTES}?{_GAP}[:=,]{_GAP}"
+        rf"{_OPEN}){_ONE}",
+    ),
+    _rule("bearer", r"(?P<keep>\bbearer\s{1,8})[\w.~+/=-]{16,}"),
+    _rule(
+        "= %3d",
+        r"(?P<keep>(?:[?&;]|%26|%3f)(?:[a-z]{1,20}[-_])?(?:token|api_?key|key|password|passwd|pwd|secret|sig|signature"
+        r"|x-amz-signature|x-amz-credential|x-amz-security-token)(?:=|%3d))[^\s'\"&;,<>\\]+",
+    ),
+    _rule("://", r"(?P<keep>://[^/\s:@'\"]{0,200}:)[^/\s'\"]+(?=@)"),
+    _rule("://", r"(?P<keep>://)[^/\s:@'\"]{20,}(?=@)"),
+    _rule(
+        "$",
+        r"(?P<keep>\$(?:1|2[abxy]?|5|6|7|g?y|md5|sha1|apr1|scrypt|argon2\w{0,2}|pbkdf2[\w-]{0,20})\$)"
+        r"[./\w$=,+-]{8,}",
+    ),
+    _rule("{", r"(?P<keep>\{(?:S?SHA\d{0,3}|S?MD5|CRYPT|PBKDF2[\w-]{0,20})\})[\w+/=.$]{8,}"),
+    _rule("scram-sha-", r"(?P<keep>SCRAM-SHA-\d{1,3}\$\d{1,9}:)[\w+/=$:]{8,}"),
+    _rule(
+        ":",
+        r"(?P<keep>(?:(?<=\s)|(?<=^)|(?<=['\"n]))[a-z_][\w.-]{0,31}:!{0,2})[./a-z0-9]{13}(?=:\d{0,6}:\d{0,6}:)",
+    ),
+    _rule(
+        "eyj gh github_pat_ glpat- xox _live_ aiza npm_ sk-",
+        r"\b(?:eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|gh[pousr]_\w{30,}|github_pat_\w{30,}|glpat-[\w-]{16,}"
+        r"|xox[abeprs]-[\w-]{10,}|[srp]k_live_\w{10,}|AIza[\w-]{30,}|npm_\w{30,}|sk-[\w-]{32,})",
+        MASK,
+    ),
+    _rule("sshpass", r"(?P<keep>\bsshpass\s{1,8}-p\s{0,8}\\*['\"]?)[^\s'\"]+"),
+)
+_NAME_HINTS = ("pass", "pwd", "secret", "token", "key", "credential", "string", "auth")
+
+
+def mask(text: str) -> str:
+    """Return *text* without what looks like a secret."""
+    lower = text.lower()
+    for hints, pattern, result in _RULES:
+        if any(hint in lower for hint in hints):
+            text = pattern.sub(result, text)
+    return _mask_named(text) if any(hint in lower for hint in _NAME_HINTS) else text
+
+
+def named_pair(value: Mapping[str, object]) -> bool:
+    """Whether *value* is a pair that says it holds a secret: ``{"Name": "DB_PASSWORD", ...}``."""
+    name = next((value[key] for key in ("name", "Name", "key", "Key") if key in value), None)
+    return (
+        isinstance(name, str)
+        and is_secret_name(name)
+        and ({"value", "Value"} & value.keys()) != set()
+    )
