@@ -1,8 +1,10 @@
-"""What sshd lets in, by its effective settings."""
+"""What sshd lets in, by its effective settings and those of every Match block."""
 
 from __future__ import annotations
 
 import pytest
+
+from pytest_sysaudit.facts.sshd import told
 
 pytestmark = pytest.mark.platform("linux")
 
@@ -26,8 +28,9 @@ def test_root_cannot_log_in_with_a_password(host, audit):
 
     Fix: set PermitRootLogin no, or prohibit-password where automation needs a key.
     """
-    value = audit.observe("permitrootlogin", host.facts.sshd["permitrootlogin"])
-    assert value in audit.inputs.allowed, f"PermitRootLogin is {value}; expected: no"
+    found = audit.observe("permitrootlogin", host.facts.sshd.everywhere("permitrootlogin"))
+    bad = {place: value for place, value in found.items() if value not in audit.inputs.allowed}
+    assert not bad, f"PermitRootLogin is {told(bad)}; expected: no"
 
 
 @pytest.mark.control(
@@ -48,8 +51,11 @@ def test_empty_passwords_are_refused(host, audit):
 
     Fix: set PermitEmptyPasswords no.
     """
-    value = audit.observe("permitemptypasswords", host.facts.sshd["permitemptypasswords"])
-    assert value == "no", f"PermitEmptyPasswords is {value}; expected: no"
+    found = audit.observe(
+        "permitemptypasswords", host.facts.sshd.everywhere("permitemptypasswords")
+    )
+    bad = {place: value for place, value in found.items() if value != "no"}
+    assert not bad, f"PermitEmptyPasswords is {told(bad)}; expected: no"
 
 
 @pytest.mark.control(
@@ -66,8 +72,9 @@ def test_only_keys_log_in(host, audit, name):
     Fix: set PasswordAuthentication no and KbdInteractiveAuthentication no. A file in
     sshd_config.d may say yes before the main file is read.
     """
-    value = audit.observe(name, host.facts.sshd[name])
-    assert value == "no", f"{name} is {value}; expected: no"
+    found = audit.observe(name, host.facts.sshd.everywhere(name))
+    bad = {place: value for place, value in found.items() if value != "no"}
+    assert not bad, f"{name} is {told(bad)}; expected: no"
 
 
 @pytest.mark.control(
@@ -88,8 +95,10 @@ def test_max_auth_tries_is_low(host, audit):
 
     Fix: set MaxAuthTries 4 or less.
     """
-    tries = audit.observe("maxauthtries", host.facts.sshd.number("maxauthtries"))
-    assert tries <= audit.inputs.maximum, f"MaxAuthTries is {tries}"
+    views = host.facts.sshd.views().items()
+    tries = audit.observe("tries", {place: sshd.number("maxauthtries") for place, sshd in views})
+    bad = {place: number for place, number in tries.items() if number > audit.inputs.maximum}
+    assert not bad, f"MaxAuthTries is {told(bad)}; expected: {audit.inputs.maximum} or less"
 
 
 @pytest.mark.control(
@@ -111,7 +120,8 @@ def test_login_grace_is_short(host, audit):
     Fix: set LoginGraceTime 60 or less; 0 means no limit.
     """
     seconds = audit.observe("logingracetime", host.facts.sshd.number("logingracetime"))
-    assert 0 < seconds <= audit.inputs.maximum, f"LoginGraceTime is {seconds} seconds"
+    short = 0 < seconds <= audit.inputs.maximum
+    assert short, f"LoginGraceTime is {seconds}; expected: 1 to {audit.inputs.maximum} seconds"
 
 
 @pytest.mark.control(
@@ -131,8 +141,9 @@ def test_x11_is_not_forwarded(host, audit):
 
     Fix: set X11Forwarding no.
     """
-    value = audit.observe("x11forwarding", host.facts.sshd["x11forwarding"])
-    assert value == "no", f"X11Forwarding is {value}; expected: no"
+    found = audit.observe("x11forwarding", host.facts.sshd.everywhere("x11forwarding"))
+    bad = {place: value for place, value in found.items() if value != "no"}
+    assert not bad, f"X11Forwarding is {told(bad)}; expected: no"
 
 
 @pytest.mark.control(
@@ -153,8 +164,11 @@ def test_hosts_do_not_vouch_for_users(host, audit):
 
     Fix: set HostbasedAuthentication no.
     """
-    value = audit.observe("hostbasedauthentication", host.facts.sshd["hostbasedauthentication"])
-    assert value == "no", f"HostbasedAuthentication is {value}; expected: no"
+    found = audit.observe(
+        "hostbasedauthentication", host.facts.sshd.everywhere("hostbasedauthentication")
+    )
+    bad = {place: value for place, value in found.items() if value != "no"}
+    assert not bad, f"HostbasedAuthentication is {told(bad)}; expected: no"
 
 
 @pytest.mark.control(
@@ -175,8 +189,9 @@ def test_rhosts_files_are_ignored(host, audit):
 
     Fix: set IgnoreRhosts yes.
     """
-    value = audit.observe("ignorerhosts", host.facts.sshd["ignorerhosts"])
-    assert value == "yes", f"IgnoreRhosts is {value}; expected: yes"
+    found = audit.observe("ignorerhosts", host.facts.sshd.everywhere("ignorerhosts"))
+    bad = {place: value for place, value in found.items() if value != "yes"}
+    assert not bad, f"IgnoreRhosts is {told(bad)}; expected: yes"
 
 
 @pytest.mark.control(
@@ -197,8 +212,11 @@ def test_users_cannot_set_the_environment(host, audit):
 
     Fix: set PermitUserEnvironment no.
     """
-    value = audit.observe("permituserenvironment", host.facts.sshd["permituserenvironment"])
-    assert value == "no", f"PermitUserEnvironment is {value}; expected: no"
+    found = audit.observe(
+        "permituserenvironment", host.facts.sshd.everywhere("permituserenvironment")
+    )
+    bad = {place: value for place, value in found.items() if value != "no"}
+    assert not bad, f"PermitUserEnvironment is {told(bad)}; expected: no"
 
 
 @pytest.mark.control(
@@ -218,8 +236,11 @@ def test_logins_are_logged(host, audit):
 
     Fix: set LogLevel VERBOSE, which also logs the fingerprint of the key, or INFO.
     """
-    value = audit.observe("loglevel", host.facts.sshd["loglevel"])
-    assert value in ("INFO", "VERBOSE"), f"LogLevel is {value}; expected: VERBOSE or INFO"
+    found = audit.observe("loglevel", host.facts.sshd.everywhere("loglevel"))
+    bad = {
+        place: value for place, value in found.items() if value.upper() not in ("INFO", "VERBOSE")
+    }
+    assert not bad, f"LogLevel is {told(bad)}; expected: VERBOSE or INFO"
 
 
 @pytest.mark.control(
@@ -275,10 +296,21 @@ def test_dead_sessions_end(host, audit):
 
     Fix: set ClientAliveInterval 300 and ClientAliveCountMax 3.
     """
-    interval = audit.observe("interval", host.facts.sshd.number("clientaliveinterval"))
-    count = audit.observe("count", host.facts.sshd.number("clientalivecountmax"))
-    seconds = interval * count
-    assert 0 < seconds <= audit.inputs.maximum, f"interval {interval} s, {count} times: {seconds} s"
+    keys = ("clientaliveinterval", "clientalivecountmax")
+    views = host.facts.sshd.views().items()
+    pairs = {place: tuple(map(sshd.number, keys)) for place, sshd in views}
+    bad = {
+        place: f"{interval} s, {count} times"
+        for place, (interval, count) in audit.observe("interval, count", pairs).items()
+        if not 0 < interval * count <= audit.inputs.maximum
+    }
+    assert not bad, f"asked every {told(bad)}; expected: 1 to {audit.inputs.maximum} s in all"
+
+
+def _forwarded(sshd):
+    names = ("allowtcpforwarding", "allowagentforwarding", "gatewayports", "permittunnel")
+    on = [name for name in (*names, "allowstreamlocalforwarding") if sshd[name] != "no"]
+    return on if sshd["disableforwarding"] != "yes" else []
 
 
 @pytest.mark.control(
@@ -298,12 +330,10 @@ def test_nothing_is_forwarded(host, audit):
 
     Fix: set DisableForwarding yes.
     """
-    names = ("allowtcpforwarding", "allowagentforwarding", "gatewayports", "permittunnel")
-    sshd = host.facts.sshd
-    values = {name: sshd[name] for name in (*names, "allowstreamlocalforwarding")}
-    on = sorted(name for name, value in values.items() if value != "no")
-    on = on if audit.observe("disableforwarding", sshd["disableforwarding"]) != "yes" else []
-    assert not audit.observe("on", on), f"forwarding is on: {', '.join(on)}"
+    views = host.facts.sshd.views().items()
+    on = {place: ", ".join(_forwarded(sshd)) for place, sshd in views}
+    on = {place: names for place, names in audit.observe("on", on).items() if names}
+    assert not on, f"forwarding is on: {told(on)}"
 
 
 @pytest.mark.control(
@@ -324,8 +354,12 @@ def test_sessions_are_limited(host, audit):
 
     Fix: set MaxSessions 10 and MaxStartups 10:30:60.
     """
-    sessions = audit.observe("maxsessions", host.facts.sshd.number("maxsessions"))
+    views = host.facts.sshd.views().items()
+    sessions = {place: sshd.number("maxsessions") for place, sshd in views}
+    sessions = audit.observe("maxsessions", sessions)
     begin, _, full = audit.observe("maxstartups", host.facts.sshd["maxstartups"]).split(":")
-    assert sessions <= audit.inputs.sessions, f"MaxSessions is {sessions}"
+    bad = {place: number for place, number in sessions.items() if number > audit.inputs.sessions}
+    assert not bad, f"MaxSessions is {told(bad)}; expected: {audit.inputs.sessions} or less"
     bounded = int(begin) <= audit.inputs.begin and int(full) <= audit.inputs.full
-    assert bounded, f"MaxStartups is {host.facts.sshd['maxstartups']}"
+    wanted = f"{audit.inputs.begin}:n:{audit.inputs.full} or less"
+    assert bounded, f"MaxStartups is {host.facts.sshd['maxstartups']}; expected: {wanted}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from pytest_sysaudit.errors import CannotAssess
+from pytest_sysaudit.errors import CannotAssess, Incomplete
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import ABSENT, ROOT_ONLY, complete, script
 from pytest_sysaudit.text import first_line
@@ -16,11 +17,53 @@ if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 #: Not even a successful ``sshd -T`` of another user is taken: it silently skips folders of included
-#: files that it cannot see. sshd wants to be called by its absolute path.
+#: files that it cannot see. sshd wants to be called by its absolute path. The -f and -o that the
+#: running daemon was started with win over the files; it tells them in its title. ``sshd -T``
+#: leaves Match blocks out, so the files are printed too, included ones where they stand.
 _SCRIPT = f"""sshd=$(command -v sshd) || exit {ABSENT}
 [ "$(id -u)" = 0 ] || exit {ROOT_ONLY}
-"$sshd" -T && echo @end"""
+set -f; args= main=/etc/ssh/sshd_config
+pid=$(cat /run/sshd.pid 2>/dev/null)
+title=$(tr '\\0' ' ' 2>/dev/null <"/proc/${{pid:-none}}/cmdline") 2>/dev/null
+case $title in 'sshd: /'*|/*sshd' '*) set -- ${{title#sshd: }} ;; *) set -- ;; esac
+while [ $# -gt 1 ] && [ "$2" != '[listener]' ]; do
+  case $2 in
+    -f|-o) args="$args $2 $3"; [ "$2" = -o ] || main=$3; shift ;;
+    -f?*|-o?*) args="$args $2"; [ "${{2#-f}}" = "$2" ] || main=${{2#-f}} ;;
+  esac
+  shift
+done
+"$sshd" -T $args || exit
+echo @files
+set +f
+[ -f "$main" ] || main=/usr/etc/ssh/sshd_config
+walk() (
+  cd /etc/ssh || exit
+  for file; do
+    [ -f "$file" ] || continue
+    while read -r word rest || [ -n "$word" ]; do
+      case $word in
+        [Ii][Nn][Cc][Ll][Uu][Dd][Ee]|[Ii][Nn][Cc][Ll][Uu][Dd][Ee]=*)
+          echo @in
+          walk $(printf '%s' "${{word#???????}} $rest" | tr -d '"=') || exit
+          echo @out ;;
+        ''|'#'*) ;;
+        *) printf '%s %s\\n' "$word" "$rest" ;;
+      esac
+    done <"$file" || exit
+  done
+)
+walk "$main" && echo @end"""
 _ALWAYS_THERE = ("port", "permitrootlogin", "maxauthtries", "ciphers")
+#: Where what ``sshd -T`` says holds: for a connection that no Match block fits.
+DEFAULT = "by default"
+_ALIASES = {
+    "challengeresponseauthentication": "kbdinteractiveauthentication",
+    "skeyauthentication": "kbdinteractiveauthentication",
+}
+_LINE = re.compile(r"([A-Za-z0-9]+)(?:\s*=\s*|\s+)(.*)")
+_TIME = re.compile(r"(?:\d+[smhdw])+")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +71,12 @@ class SshdConfig:
     """Effective settings by their lower-case names; times are in seconds.
 
     ``config["maxauthtries"]`` is the value as text; a name that stands several times (port,
-    hostkey, listenaddress) has its first one. They hold for a connection that no Match block fits.
+    hostkey, listenaddress) has its first one. They hold for a connection that no Match block fits;
+    `views` says what holds where.
     """
 
     values: Mapping[str, tuple[str, ...]]
+    matches: tuple[tuple[str, Mapping[str, str]], ...] = ()
 
     def __getitem__(self, name: str) -> str:
         return self.every(name)[0]
@@ -64,25 +109,80 @@ class SshdConfig:
         except ValueError:
             raise CannotAssess(f"sshd -T: {name} is no number: {self[name]!r}") from None
 
+    def views(self) -> Mapping[str, SshdConfig]:
+        """Return the settings `DEFAULT`, and under each Match block (``Match User root``).
+
+        A block is taken by itself: an earlier one that fits as well would win over it.
+        """
+        found = {DEFAULT: self}
+        for criteria, settings in self.matches:
+            own = {name: (value,) for name, value in settings.items()}
+            found[f"Match {criteria}"] = SshdConfig({**self.values, **own})
+        return found
+
+    def everywhere(self, name: str) -> Mapping[str, str]:
+        """Return the value of *name* in each of the `views` that has one of its own."""
+        own = {f"Match {criteria}" for criteria, settings in self.matches if name in settings}
+        return {k: v[name] for k, v in self.views().items() if k == DEFAULT or k in own}
+
 
 def parse(text: str) -> SshdConfig:
-    """Parse the output of ``sshd -T`` and the end mark.
+    """Parse the output of the reading script: ``sshd -T``, the files, the end mark.
 
     Raises:
         CannotAssess: the mark or a setting that every sshd has is missing.
     """
     lines = complete("sshd -T", text, "@end")
+    middle = lines.index("@files") if "@files" in lines else len(lines)
     values: dict[str, tuple[str, ...]] = {}
 
     def one(line: str) -> None:
         name, _, value = line.partition(" ")
         values[name] = (*values.get(name, ()), value.strip())
 
-    parse_lines("sshd -T", "\n".join(lines), one)
+    parse_lines("sshd -T", "\n".join(lines[:middle]), one)
     missing = [name for name in _ALWAYS_THERE if name not in values]
     if missing:
         raise CannotAssess(f"sshd -T: unknown format, no {', '.join(missing)} in it")
-    return SshdConfig(values)
+    if middle == len(lines):
+        raise Incomplete("sshd: its files were not printed, so its Match blocks are not known")
+    return SshdConfig(values, tuple(_matches(lines[middle + 1 :])))
+
+
+def _matches(lines: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield criteria and settings of each Match block; what a block includes belongs to it."""
+    blocks: dict[str, dict[str, str]] = {}
+    current, outer = "", list[str]()
+    for line in lines:
+        if line == "@in":
+            outer.append(current)
+            continue
+        if line == "@out":
+            current = outer.pop()
+            continue
+        found = _LINE.match(line)
+        if found is None:
+            continue
+        name, value = found[1].lower(), _value(found[2])
+        if name == "match":
+            current = f"{outer[-1] if outer else ''} {found[2].strip()}".strip()
+        elif current:
+            blocks.setdefault(current, {}).setdefault(_ALIASES.get(name, name), value)
+    yield from blocks.items()
+
+
+def _value(text: str) -> str:
+    """Return a value as ``sshd -T`` would print it: no quotes or comment, times in seconds."""
+    plain = re.split(r"\s+#", text)[0].strip().strip('"').lower()
+    if _TIME.fullmatch(plain):
+        parts = re.findall(r"(\d+)([smhdw])", plain)
+        return str(sum(int(number) * _UNITS[unit] for number, unit in parts))
+    return {"true": "yes", "false": "no"}.get(plain, plain)
+
+
+def told(values: Mapping[str, object]) -> str:
+    """Return values by their place as text: ``yes (Match User root)``."""
+    return ", ".join(f"{v}" if k == DEFAULT else f"{v} ({k})" for k, v in values.items())
 
 
 def weak(offered: Sequence[str], patterns: Sequence[str]) -> list[str]:

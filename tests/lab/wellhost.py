@@ -113,6 +113,8 @@ loglevel VERBOSE
 maxstartups 10:30:60
 permittunnel no
 permituserenvironment no
+@files
+PermitRootLogin prohibit-password
 @end
 """
 UNITS = """Id=ssh.service

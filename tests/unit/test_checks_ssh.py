@@ -190,6 +190,49 @@ def test_every_check_has_rows():
     assert not uncovered(CASES, test_algorithms, test_files, test_sshd)
 
 
+@pytest.mark.parametrize(
+    ("check", "line", "params"),
+    [
+        (test_sshd.test_root_cannot_log_in_with_a_password, "PermitRootLogin yes", {}),
+        (test_sshd.test_empty_passwords_are_refused, "PermitEmptyPasswords=yes", {}),
+        (
+            test_sshd.test_only_keys_log_in,
+            "passwordauthentication Yes # for now",
+            {"name": "passwordauthentication"},
+        ),
+        (
+            test_sshd.test_only_keys_log_in,
+            "ChallengeResponseAuthentication true",
+            {"name": "kbdinteractiveauthentication"},
+        ),
+        (test_sshd.test_max_auth_tries_is_low, "MaxAuthTries 9", {}),
+        (test_sshd.test_x11_is_not_forwarded, 'X11Forwarding "yes"', {}),
+        (test_sshd.test_hosts_do_not_vouch_for_users, "HostbasedAuthentication yes", {}),
+        (test_sshd.test_rhosts_files_are_ignored, "IgnoreRhosts no", {}),
+        (test_sshd.test_users_cannot_set_the_environment, "PermitUserEnvironment yes", {}),
+        (test_sshd.test_logins_are_logged, "LogLevel QUIET", {}),
+        (test_sshd.test_dead_sessions_end, "ClientAliveInterval 10m", {}),
+        (test_sshd.test_dead_sessions_end, "ClientAliveCountMax 0", {}),
+        (test_sshd.test_nothing_is_forwarded, "AllowTcpForwarding yes", {}),
+        (test_sshd.test_sessions_are_limited, "MaxSessions 99", {}),
+    ],
+)
+def test_what_a_match_block_allows_is_allowed(check, line, params):
+    case = Case(check, params=params)
+    verdict, reason = case.judge(breaks("sshd", "@end", f"Match User ann\n{line}\n@end"))
+    assert (verdict, "(Match User ann)" in reason) == ("fail", True), reason
+    verdict, reason = case.judge(breaks("sshd", "@end", f"{line}\nMatch User ann\n@end"))
+    assert verdict == "pass", reason  # before the first block: sshd -T has said what counts
+
+
+def test_a_match_block_may_be_stricter():
+    case = Case(test_sshd.test_dead_sessions_end)
+    assert (
+        case.judge(breaks("sshd", "@end", "Match User a\nClientAliveInterval 1m\n@end"))[0]
+        == "pass"
+    )
+
+
 def test_a_broken_configuration_is_told_with_its_line():
     case = Case(test_sshd.test_max_auth_tries_is_low)
     assert "line 3: Bad configuration option" in case.judge(NO_SSHD[2])[1]

@@ -15,6 +15,7 @@ maxauthtries 6
 ciphers aes128-ctr,aes256-gcm@openssh.com
 subsystem sftp /usr/lib/openssh/sftp-server
 banner none
+@files
 @end
 """
 
@@ -58,6 +59,7 @@ def test_what_is_not_there_is_no_value(ask):
         ),
         ((0, TEXT.removesuffix("@end\n"), ""), Incomplete, "not whole"),
         ((0, TEXT[: len(TEXT) // 2], ""), Incomplete, "not whole"),
+        ((0, TEXT.replace("@files\n", ""), ""), Incomplete, "Match blocks are not known"),
         ((0, "@end\n", ""), CannotAssess, "no port"),
         ((0, "hello world\n@end\n", ""), CannotAssess, "no port"),
     ],
