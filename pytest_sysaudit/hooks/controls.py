@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -13,7 +14,7 @@ import pytest
 
 from pytest_sysaudit.errors import InventoryError, Problem, SysauditError
 from pytest_sysaudit.hooks.check import Check
-from pytest_sysaudit.hooks.early import FAMILIES
+from pytest_sysaudit.hooks.early import own_fixtures
 from pytest_sysaudit.hooks.keys import check_key, state_of
 from pytest_sysaudit.hooks.state import State
 from pytest_sysaudit.hooks.targets import targets_of
@@ -54,10 +55,19 @@ def read_checks(config: pytest.Config, items: list[pytest.Item]) -> bool:
 
 
 def _is_check(item: pytest.Item) -> bool:
-    if targets_of(item) or any(item.iter_markers("control")):
+    if targets_of(item) or not own_fixtures(item).isdisjoint({"local_host", "audit", "target"}):
         return True
-    names = set(getattr(item, "fixturenames", ()))
-    return bool(names & {"local_host", "audit", "target"})
+    return _is_ours(item.get_closest_marker("control"), item.config)
+
+
+def _is_ours(mark: pytest.Mark | None, config: pytest.Config) -> bool:
+    """Whether a ``control`` marker alone makes a test a check: not if the project has its own."""
+    if mark is None:
+        return False
+    names = [re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")]
+    if names.count("control") > 1:  # one of them is ours
+        return False
+    return bool(mark.args or mark.kwargs) or state_of(config).wanted
 
 
 def _read(item: pytest.Item, state: State) -> Check:
@@ -102,7 +112,7 @@ def _label(item: pytest.Item) -> str:
     backend = getattr(callspec and callspec.params.get("host"), "backend", None)
     if backend is not None:
         return str(backend.get_pytest_id())
-    return "localhost" if "local_host" in getattr(item, "fixturenames", ()) else ""
+    return "localhost" if "local_host" in own_fixtures(item) else ""
 
 
 def check_id(item: pytest.Item) -> str:
@@ -225,12 +235,11 @@ def _params(item: pytest.Item, others: Mapping[str, Any]) -> dict[str, str]:
     callspec = getattr(item, "callspec", None)
     if callspec is None:
         return {}
+    ours = own_fixtures(item)
     own = {
         name: str(value)
         for name, value in callspec.params.items()
-        if name not in FAMILIES
-        and name != "target"
-        and not (name == "aws_region" and value is None)
+        if name not in ours or (name == "aws_region" and value is not None)
     }
     if any(" object at 0x" in value for value in own.values()):
         own = {"id": callspec.id}

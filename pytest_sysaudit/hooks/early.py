@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from pytest_sysaudit.hooks.keys import state_key
@@ -10,16 +13,40 @@ from pytest_sysaudit.hooks.late import engage
 FAMILIES = ("host", "ssh_host", "aws_session", "http_client", "sniffer")
 """The fixtures that give a check its target; the first one asked for is what it judges."""
 OURS = frozenset({*FAMILIES, "local_host", "target", "audit", "aws_region"})
-MARKERS = ("control", "targets")
+_HOME = "pytest_sysaudit.fixtures."
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if OURS.isdisjoint(metafunc.fixturenames):
+    if not own_fixtures(metafunc.definition):
         return
     from pytest_sysaudit.hooks.targets import parametrize
 
-    parametrize(metafunc)
+    info = metafunc.definition._fixtureinfo  # noqa: SLF001 - no public name
+    info.prune_dependency_tree()  # what a parameter of the user's has replaced asks for nothing
+    parametrize(metafunc, own_fixtures(metafunc.definition))
+
+
+def own_fixtures(item: pytest.Item) -> frozenset[str]:
+    """Return the names of the fixtures that *item* asks for and that are ours.
+
+    Names like ``target`` are common: a fixture or a parameter of the user's that bears one stands
+    before ours, and is none of our business, unless it asks for the one that it replaces.
+    """
+    names = OURS.intersection(getattr(item, "fixturenames", ()))
+    known = getattr(item, "_fixtureinfo", None)
+    if not names or known is None:
+        return frozenset()
+    return frozenset(name for name in names if _is_own(name, known.name2fixturedefs.get(name, ())))
+
+
+def _is_own(name: str, definitions: Sequence[pytest.FixtureDef[Any]]) -> bool:
+    for definition in reversed(definitions):  # the nearest one is the last
+        if str(getattr(definition.func, "__module__", "")).startswith(_HOME):
+            return True
+        if name not in definition.argnames:
+            return False
+    return False
 
 
 @pytest.hookimpl(trylast=True)
@@ -35,10 +62,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def may_be_check(item: pytest.Item) -> bool:
-    """Whether *item* asks for one of our fixtures or carries one of our markers."""
-    if not OURS.isdisjoint(getattr(item, "fixturenames", ())):
-        return True
-    return any(item.get_closest_marker(name) for name in MARKERS)
+    """Whether *item* asks for one of our fixtures or carries our marker."""
+    return bool(own_fixtures(item)) or item.get_closest_marker("control") is not None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_sysaudit.errors import InventoryError, Problem, SysauditError
+from pytest_sysaudit.errors import CannotAssess, InventoryError, Problem, SysauditError
 from pytest_sysaudit.evidence.redact import Redactor
 from pytest_sysaudit.record import Control, Plain
 from pytest_sysaudit.source import Doc, Source, read_doc, read_source
@@ -101,6 +101,25 @@ class State:
     def targets(self) -> Mapping[str, Target]:
         """Every target of the inventory, stand-ins filled in."""
         return {name: self.live(target) for name, target in self.inventory.targets.items()}
+
+    def asked_for(self, request: pytest.FixtureRequest) -> Target:
+        """Return the target that a fixture of ours is to hand out, stand-ins filled in.
+
+        Raises:
+            CannotAssess: the inventory did not parametrize the fixture.
+        """
+        name = request.fixturename
+        if not hasattr(request, "param"):
+            raise CannotAssess(
+                f"{name!r} was asked for while the test ran: name it among the arguments of the "
+                "test or of a fixture, so that the test runs once for each target"
+            )
+        if not hasattr(request.param, "entry"):
+            raise CannotAssess(
+                f"{name!r} was given {request.param!r} as its parameter: the inventory does that; "
+                "choose targets with @pytest.mark.targets(...)"
+            )
+        return self.live(request.param)
 
     def live(self, target: Target) -> Target:
         """Return *target* with the address of its stand-in, if one was started."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sysaudit.errors import SysauditError
-from pytest_sysaudit.hooks.early import FAMILIES, OURS
+from pytest_sysaudit.hooks.early import FAMILIES, own_fixtures
 from pytest_sysaudit.hooks.keys import state_of
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ NO_TARGET = "no-target"
 class _Meaning:
     """Whether ``host`` in a test means our inventory or testinfra's own hosts."""
 
-    def __init__(self, metafunc: pytest.Metafunc) -> None:
+    def __init__(self, metafunc: pytest.Metafunc, own: frozenset[str]) -> None:
         self.metafunc = metafunc
+        self.own = own
 
     def is_ours(self) -> bool:
         metafunc = self.metafunc
@@ -43,27 +45,26 @@ class _Meaning:
             return True
         node = metafunc.definition
         marked = any(node.iter_markers("control")) or any(node.iter_markers("targets"))
-        return marked or bool((OURS - {"host"}) & set(metafunc.fixturenames))
+        return marked or bool(self.own - {"host"})
 
 
-def parametrize(metafunc: pytest.Metafunc) -> None:
-    """Parametrize the fixtures of ours that a test function asks for.
+def parametrize(metafunc: pytest.Metafunc, own: frozenset[str]) -> None:
+    """Parametrize *own*, the fixtures of ours that a test function asks for.
+
+    It comes last, to leave alone what the user parametrizes; the name of the target still comes
+    first in the id.
 
     If the inventory cannot be used, the check gets no target: `early.pytest_collection` ends the
     run with the whole message and exit code 4, where an error raised here would be a traceback.
     """
-    names = metafunc.fixturenames
-    families = [name for name in FAMILIES if name in names]
-    if "host" in families and not _Meaning(metafunc).is_ours():
+    others = list(metafunc._calls)  # noqa: SLF001 - what is parametrized already
+    given = {name for call in others for name in call.params}
+    families = [name for name in FAMILIES if name in own - given]
+    if "host" in families and not _Meaning(metafunc, own).is_ours():
         families.remove("host")
         _parametrize_testinfra(metafunc)
-    if "aws_region" in names and "aws_session" not in families:
-        families.append("aws_session")
-        names.append("aws_session")
-    if not families and "target" in names:
+    if not families and "target" in own - given:
         families = ["target"]
-    if not families:
-        return
     for family in families:
         try:
             targets = _asked_for(metafunc, family)
@@ -71,12 +72,26 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
             state = state_of(metafunc.config)
             state.failure = state.failure or error
             targets = []
-        _parametrize(metafunc, family, targets)
+        _parametrize(metafunc, family, targets, own - given)
+    if others:
+        _put_first(metafunc, others)
 
 
-def _parametrize(metafunc: pytest.Metafunc, family: str, targets: list[Target]) -> None:
+def _put_first(metafunc: pytest.Metafunc, others: list[Any]) -> None:
+    """Put our part of each id before the user's, and the user's parameters inside each target."""
+    calls: list[Any] = metafunc._calls  # noqa: SLF001 - no public name
+    each = len(calls) // len(others)
+    for n, call in enumerate(calls):
+        theirs, ids = len(others[n // each]._idlist), list(call._idlist)  # noqa: SLF001
+        calls[n] = dataclasses.replace(call, _idlist=[*ids[theirs:], *ids[:theirs]])
+    metafunc._calls = [call for n in range(each) for call in calls[n::each]]  # noqa: SLF001
+
+
+def _parametrize(
+    metafunc: pytest.Metafunc, family: str, targets: list[Target], own: frozenset[str]
+) -> None:
     arguments, values, ids = [family], [(target,) for target in targets], [t.name for t in targets]
-    if family == "aws_session" and "aws_region" in metafunc.fixturenames:
+    if family == "aws_session" and "aws_region" in own:
         arguments.append("aws_region")
         pairs = [(t, region) for t in targets for region in _regions(metafunc.config, t)]
         values = list(pairs)  # type: ignore[arg-type]
@@ -164,12 +179,13 @@ def targets_of(item: pytest.Item) -> dict[str, Target]:
     callspec = getattr(item, "callspec", None)
     if callspec is None:
         return {}
+    own = own_fixtures(item)
     found = {}
     for family in (*FAMILIES, "target"):
-        value = callspec.params.get(family)
+        value: Any = callspec.params.get(family) if family in own else None
         if family == "host" and hasattr(value, "backend"):
             value = _named(item.config, value.backend)
-        if value is not None:
+        if hasattr(value, "entry"):  # else the user's own parameter
             found[family] = value
     return found
 
@@ -197,8 +213,7 @@ def sort_by_target(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def _lacks_target(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
-    if callspec is None:
+    if callspec is None or None not in callspec.params.values():
         return False
-    return any(name in callspec.params and callspec.params[name] is None for name in FAMILIES) or (
-        "target" in callspec.params and callspec.params["target"] is None
-    )
+    names = own_fixtures(item).intersection((*FAMILIES, "target"))
+    return any(callspec.params.get(name, names) is None for name in names)
