@@ -138,6 +138,11 @@ def test_key_that_others_can_read_is_not_used(sshd, tmp_path):
     assert f"chmod 600 '{key}'" in text
 
 
+def test_folder_is_no_key(sshd, tmp_path):
+    text = refusal(sshd.target(ssh={"key_file": str(tmp_path)}))
+    assert f"the key file {tmp_path} is not a file" in text
+
+
 def test_file_that_is_no_key(sshd, tmp_path):
     (tmp_path / "key").write_text("hello\n")
     (tmp_path / "key").chmod(0o600)
@@ -317,6 +322,16 @@ class TestPassword:
             log_in(self.target(server), Secrets(PASSWORD=user.password))
             text = refusal(self.target(server), Secrets(PASSWORD="wrong"))
             assert "tried keyboard-interactive" in text
+
+    def test_expired_account(self, tmp_path):
+        with (
+            temporary_user() as account,
+            Sshd(tmp_path / "sshd", config=["UsePAM yes"], user=account.name) as server,
+        ):
+            subprocess.run(["chage", "-E", "2020-01-01", account.name], check=True)
+            text = refusal(server.target())
+        assert "hung up during the login" in text
+        assert "the account may be expired or locked" in text
 
     def test_nologin_account(self, tmp_path):
         with (

@@ -135,6 +135,21 @@ def test_account_without_shell_is_unreachable(tmp_path):
     assert "the account runs no /bin/sh for us: it said 'backups only', exit code 7" in text
 
 
+@pytest.mark.parametrize("command", ["sleep 30", "sh -c 'echo wait; sleep 30'"])
+def test_shell_that_does_not_come_is_named(tmp_path, command):
+    with Sshd(tmp_path / "sshd", config=[f"ForceCommand {command}"]) as server:
+        text = reason(server.target(open_timeout=0.8))
+    assert "no shell was started within 0.8 s (open_timeout)" in text
+    assert ("it said 'wait'" in text) is ("wait" in command)
+
+
+def test_ipv6(tmp_path):
+    with Sshd(tmp_path / "sshd", address="::1") as server:
+        host = open_ssh(server.target(), Secrets(), {})
+        host.close()
+    assert host.identity["address"] == f"[::1]:{server.port}"
+
+
 def test_server_that_opens_no_session(tmp_path):
     with Sshd(tmp_path / "sshd", config=["MaxSessions 0"]) as server:
         text = reason(server.target())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,18 @@ def test_hashed_names(sshd, tmp_path):
     run("ssh-keygen", "-q", "-H", "-f", str(path))
     assert "127.0.0.1" not in path.read_text()
     assert accepts(sshd.target(ssh={"known_hosts": str(path)}))
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_names_are_written_in_any_case(sshd, tmp_path, hashed):
+    """known_hosts has them in lower case, whatever the inventory says, and hashes of that."""
+    path = tmp_path / "known_hosts"
+    key = public_half(sshd.host_keys["ed25519"])
+    target = known(sshd, path, f"[localhost]:{sshd.port} {key}\n")
+    if hashed:
+        run("ssh-keygen", "-q", "-H", "-f", str(path))
+    entry = target.entry.model_copy(update={"address": "LocalHost"})
+    assert accepts(replace(target, entry=entry)) == fingerprint(sshd.host_keys["ed25519"])
 
 
 def test_revoked_key(sshd, tmp_path):

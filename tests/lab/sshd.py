@@ -29,9 +29,13 @@ needs_sshd = pytest.mark.skipif(SSHD is None, reason="needs OpenSSH's sshd")
 
 def free_port(address: str = "127.0.0.1") -> int:
     """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
+    with socket.socket(_family(address)) as probe:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def make_key(path: Path, kind: str = "ed25519", passphrase: str = "", bits: int = 0) -> Path:
@@ -180,7 +184,7 @@ class Sshd:
     def _up(self) -> bool:
         assert self._child is not None
         assert self._child.exit_code is None, f"sshd ended: {self._child.output()}"
-        with socket.socket() as probe:
+        with socket.socket(_family(self.address)) as probe:
             probe.settimeout(1)
             return probe.connect_ex((self.address, self.port)) == 0
 

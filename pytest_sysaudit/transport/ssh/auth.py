@@ -196,10 +196,15 @@ class Authentication:
 
     def _hung_up(self) -> LoginRefused:
         login = self._login
+        why = "it may allow fewer tries (MaxAuthTries): name the one key that fits as ssh.key_file"
+        if len(self._tried) == 1:
+            why = (
+                "the account may be expired or locked, or not let in from here, or MaxAuthTries "
+                "is 1: sshd's log tells"
+            )
         return LoginRefused(
             f"{login.name}: {login.place} hung up during the login as {login.user!r}, after "
-            f"{', '.join(self._tried)}; it may allow fewer tries (MaxAuthTries): name the one "
-            "key that fits as ssh.key_file"
+            f"{', '.join(self._tried)}; {why}"
         )
 
     def _refused(self) -> LoginRefused:

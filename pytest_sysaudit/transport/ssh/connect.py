@@ -235,10 +235,9 @@ def _no_handshake(
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer) and wire.offer:
         return Unreachable(f"{where} and we have no algorithm in common: {_offer(wire, error)}")
     if not wire.remote_version:
-        if "MaxStartups" in heard:
-            return _TurnedAway(f"{where} lets nobody else log in now; it said {heard!r}")
         if heard:
-            return Unreachable(f"{where} does not let us in over SSH; it said {heard!r}")
+            kind = _TurnedAway if "MaxStartups" in heard else Unreachable
+            return kind(f"{where} does not let us in over SSH; it said {heard!r}")
         if deadline.passed:
             return Unreachable(
                 f"{where} accepted the connection but sent no SSH banner within "

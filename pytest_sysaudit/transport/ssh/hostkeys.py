@@ -86,7 +86,8 @@ def lookup_name(login: Login) -> str:
     """Return the name that known_hosts files have this host under."""
     aliased = login.known_as != login.host
     plain = aliased or login.port == _SSH_PORT
-    return login.known_as if plain else f"[{login.known_as}]:{login.port}"
+    known_as = login.known_as.lower()  # as ssh does: hashed names are compared byte by byte
+    return known_as if plain else f"[{known_as}]:{login.port}"
 
 
 def known_for(login: Login) -> list[Known]:
@@ -147,7 +148,7 @@ def verify(login: Login, key: HostKey) -> None:
         HostKeyError: it is revoked, is not the one we know, or nothing is known about the host.
     """
     lines = known_for(login)
-    for line in (*lines, *_covering(login, login.known_as)):
+    for line in (*lines, *_covering(login, login.known_as.lower())):
         if line.marker == "@revoked" and line.key == key:
             raise HostKeyError(
                 f"{login.name}: {login.place} shows the host key {key.text}, which {line.place} "
@@ -155,7 +156,7 @@ def verify(login: Login, key: HostKey) -> None:
             )
     trusted = [line for line in lines if not line.marker]
     # Like ssh: a host on another port is the same machine if it has the key of its plain name.
-    same_machine = [] if trusted else _covering(login, login.known_as)
+    same_machine = [] if trusted else _covering(login, login.known_as.lower())
     if any(line.key == key for line in trusted or same_machine if not line.marker):
         log.debug("%s: host key %s is known", login.name, key.text)
         return

@@ -8,6 +8,7 @@ import functools
 import logging
 import os
 import socket
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,8 @@ def load_key(path: Path, passphrase: str | None) -> NamedKey:
         raise Unreachable(f"there is no key file {path}") from error
     except OSError as error:
         raise Unreachable(f"the key file {path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(state.st_mode):
+        raise Unreachable(f"the key file {path} is not a file")
     if state.st_uid == os.getuid() and state.st_mode & _OTHERS:
         raise Unreachable(
             f"the key file {path} has mode {state.st_mode & 0o7777:04o}: others can read it, so "

@@ -202,10 +202,7 @@ class Session:
                 raise self._no_shell(stream)
             if deadline.passed:
                 stream.close()
-                raise TimedOut(
-                    f"{self.name}: no shell was started within {deadline.seconds:g} s "
-                    "(open_timeout)"
-                )
+                raise self._slow_shell(deadline.seconds, stream)
             stream.wait(deadline.left)
 
     def _kills(self, pid: int) -> Callable[[], None]:
@@ -229,6 +226,8 @@ class Session:
             return self._ended(stream, exchange, command)
         except Overdue as error:
             fate = self._stop(exchange)
+            if not exchange.began:
+                raise self._slow_shell(timeout, stream) from error
             raise TimedOut(
                 f"{self.name}: `{_short(command)}` did not end within {timeout:g} s "
                 f"(command_timeout); {fate}"
@@ -269,6 +268,15 @@ class Session:
         return NoShell(
             f"{self.name}: the account runs no /bin/sh for us: it said {shorten(words, 200)!r}, "
             f"exit code {stream.exit_code}; its login shell may be nologin, or a forced command"
+        )
+
+    def _slow_shell(self, seconds: float, stream: ChannelStream) -> TimedOut:
+        setting = "open_timeout" if seconds == self._open_timeout else "command_timeout"
+        words = first_line(printable(decode(bytes(stream.out + stream.err))))
+        said = f"; it said {shorten(words, 200)!r}" if words else ""
+        return TimedOut(
+            f"{self.name}: no shell was started within {seconds:g} s ({setting}): the account's "
+            f"login files or a forced command take long, or the host does{said}"
         )
 
     def _stop(self, exchange: Exchange) -> str:
