@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pytest_sysaudit.aws.policies import allows_everything
+from pytest_sysaudit.aws.policies import allows_everything, inline_policies
 
 
 @pytest.mark.control(
@@ -23,7 +23,7 @@ def test_root_user_has_no_access_key(aws_session, audit):
     """
     summary = aws_session.call("iam", "get_account_summary")["SummaryMap"]
     keys = audit.observe("root_access_keys", summary["AccountAccessKeysPresent"])
-    assert keys == 0, f"the root user has {keys} access keys"
+    assert keys == 0, "the root user has an access key"
 
 
 @pytest.mark.control(
@@ -58,7 +58,9 @@ def test_password_policy_asks_for_long_passwords(aws_session, audit):
     policy = aws_session.call("iam", "get_account_password_policy", ok=["NoSuchEntity"])
     assert policy is not None, "the account has no password policy"
     length = audit.observe("length", policy["PasswordPolicy"].get("MinimumPasswordLength", 0))
-    assert length >= audit.inputs.minimum, f"{length} characters are enough"
+    assert length >= audit.inputs.minimum, (
+        f"{length} characters are enough; expected: {audit.inputs.minimum} or more"
+    )
 
 
 @pytest.mark.control(
@@ -77,7 +79,9 @@ def test_password_policy_prevents_reuse(aws_session, audit):
     policy = aws_session.call("iam", "get_account_password_policy", ok=["NoSuchEntity"])
     assert policy is not None, "the account has no password policy"
     kept = audit.observe("remembered", policy["PasswordPolicy"].get("PasswordReusePrevention", 0))
-    assert kept >= audit.inputs.minimum, f"it remembers {kept} passwords"
+    assert kept >= audit.inputs.minimum, (
+        f"it remembers {kept} passwords; expected: {audit.inputs.minimum} or more"
+    )
 
 
 @pytest.mark.control(
@@ -119,7 +123,9 @@ def test_access_keys_are_renewed(aws_session, audit):
         for key in (key for key in listed["AccessKeyMetadata"] if key["Status"] == "Active"):
             with audit.resource(f"{user['Arn']} {key['AccessKeyId']}"):
                 age = audit.observe("days", (datetime.now(UTC) - key["CreateDate"]).days)
-                assert age <= audit.inputs.maximum_days, f"it is {age} days old"
+                assert age <= audit.inputs.maximum_days, (
+                    f"it is {age} days old; expected: {audit.inputs.maximum_days} or less"
+                )
 
 
 @pytest.mark.control(
@@ -147,20 +153,20 @@ def test_users_have_one_active_access_key(aws_session, audit):
     frameworks={"cis-aws-3.0": ["1.16"], "cis-aws-5.0": ["1.15"]},
 )
 def test_attached_policies_do_not_allow_everything(aws_session, audit):
-    """No attached policy allows all actions on all resources.
+    """No policy in use allows all actions on all resources.
 
     Why: whoever gets hold of one of its users or roles owns the account.
 
-    Fix: list the actions that are needed, or detach the policy.
+    Fix: list the actions that are needed, or detach the policy; delete it if it stands inside a
+    user, group or role.
     """
-    managed = ["LocalManagedPolicy", "AWSManagedPolicy"]
-    answer = aws_session.call("iam", "get_account_authorization_details", Filter=managed)
-    for policy in (policy for policy in answer["Policies"] if policy["AttachmentCount"]):
-        with audit.resource(policy["Arn"]):
-            documents = [
-                v["Document"] for v in policy["PolicyVersionList"] if v["IsDefaultVersion"]
-            ]
-            wide = any(map(allows_everything, audit.observe("document", documents)))
+    answer = aws_session.call("iam", "get_account_authorization_details")
+    attached = [policy for policy in answer["Policies"] if policy["AttachmentCount"]]
+    versions = [(policy["Arn"], v) for policy in attached for v in policy["PolicyVersionList"]]
+    documents = [(arn, v["Document"]) for arn, v in versions if v["IsDefaultVersion"]]
+    for name, document in (*documents, *inline_policies(answer)):
+        with audit.resource(name):
+            wide = allows_everything(audit.observe("document", document))
             assert not wide, "it allows all actions on all resources"
 
 

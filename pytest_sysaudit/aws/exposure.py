@@ -11,6 +11,20 @@ if TYPE_CHECKING:
 
 Version = Literal[4, 6]
 _ALL = "-1"
+#: What nobody on the internet has as an address (RFC 6890): rules may leave it out and be as open.
+_NOBODY = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "224.0.0.0/3",
+    "::/3",
+    "4000::/2",
+    "8000::/1",
+)
 _WITH_PORTS = frozenset({"tcp", "udp", "6", "17"})
 
 
@@ -25,7 +39,7 @@ def ports_open_to_world(
     """Return those of *ports* that every address of IP *version* may reach, over TCP or UDP.
 
     Port ranges, rules for all protocols, prefix lists, and several rules that make up the whole
-    address space together (``0.0.0.0/1`` and ``128.0.0.0/1``) are seen through.
+    internet together (``0.0.0.0/1`` and ``128.0.0.0/1``, or ``2000::/3``) are seen through.
 
     Args:
         session: asks for the entries of prefix lists.
@@ -60,8 +74,11 @@ def reaches(rule: Mapping[str, Any], port: int) -> bool:
 
 
 def covers_world(sources: Iterable[str], version: Version) -> bool:
-    """Whether *sources*, in CIDR notation, hold every address of IP *version* together."""
-    networks: list[Any] = [ip_network(source, strict=False) for source in sources]
+    """Whether *sources*, in CIDR notation, hold every address of IP *version* together.
+
+    Addresses that nobody has on the internet do not count: 2000::/3 is the whole of IPv6.
+    """
+    networks: list[Any] = [ip_network(source, strict=False) for source in (*sources, *_NOBODY)]
     same: list[Any] = [network for network in networks if network.version == version]
     return any(network.prefixlen == 0 for network in collapse_addresses(same))
 

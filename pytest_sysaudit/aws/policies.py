@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 Document = str | Mapping[str, Any]
-_EVERYTHING = frozenset({"*", "*:*"})
+#: Who may do one of these to himself may do everything a moment later.
+_MAKING_ADMINS = ("iam:attachuserpolicy", "iam:putuserpolicy", "iam:attachrolepolicy")
+_ALL_ACTIONS = re.compile(r"[*?:]*\*[*?:]*")
+_ALL_RESOURCES = re.compile(r"[*?:]*\*[*?:]*|arn:(aws[a-z-]*|[*?]+)(:[*?]*)+")
 #: An object name that only a wildcard matches.
 _ANY_KEY = "\N{SNOWMAN}/\N{SNOWMAN}"
 
@@ -20,13 +24,31 @@ def statements(document: Document) -> list[dict[str, Any]]:
 
 
 def allows_everything(document: Document) -> bool:
-    """Whether one statement allows all actions on all resources."""
+    """Whether one statement allows all actions on all resources, whatever its conditions.
+
+    ``*`` may be written in other ways (``**``, ``arn:aws:*``). All actions but some (NotAction) are
+    all if those that make administrators are not among the exceptions.
+    """
     return any(
         statement.get("Effect") == "Allow"
-        and _EVERYTHING & set(_as_list(statement.get("Action")))
-        and "*" in _as_list(statement.get("Resource"))
+        and (_all_actions(statement) or _all_but(statement))
+        and any(_ALL_RESOURCES.fullmatch(str(r)) for r in _as_list(statement.get("Resource")))
         for statement in statements(document)
     )
+
+
+def inline_policies(details: Mapping[str, Any]) -> Iterator[tuple[str, Document]]:
+    """Yield name and document of every policy inside a user, a group or a role.
+
+    Args:
+        details: the answer of iam:GetAccountAuthorizationDetails. The name is the ARN of the
+            holder, a blank, and the policy's own name.
+    """
+    lists = ("UserPolicyList", "GroupPolicyList", "RolePolicyList")
+    for kind in ("UserDetailList", "GroupDetailList", "RoleDetailList"):
+        for holder in details.get(kind, ()):
+            for policy in (policy for name in lists for policy in holder.get(name, ())):
+                yield f"{holder['Arn']} {policy['PolicyName']}", policy["PolicyDocument"]
 
 
 def denies_plain_http(document: Document, bucket_arn: str) -> bool:
@@ -34,10 +56,24 @@ def denies_plain_http(document: Document, bucket_arn: str) -> bool:
     return any(
         statement.get("Effect") == "Deny"
         and _is_everyone(statement.get("Principal"))
-        and {"*", "s3:*"} & set(_as_list(statement.get("Action")))
+        and {"*", "s3:*"} & {str(a).lower() for a in _as_list(statement.get("Action"))}
         and _covers_bucket(_as_list(statement.get("Resource")), bucket_arn)
         and _is_plain_http(statement.get("Condition"))
         for statement in statements(document)
+    )
+
+
+def _all_actions(statement: Mapping[str, Any]) -> bool:
+    return any(_ALL_ACTIONS.fullmatch(str(a)) for a in _as_list(statement.get("Action")))
+
+
+def _all_but(statement: Mapping[str, Any]) -> bool:
+    if "NotAction" not in statement:
+        return False
+    exceptions = [str(action).lower() for action in _as_list(statement["NotAction"])]
+    return any(
+        not any(fnmatchcase(action, exception) for exception in exceptions)
+        for action in _MAKING_ADMINS
     )
 
 

@@ -165,6 +165,23 @@ def flow_log(moto, traffic):
         )
 
 
+def undelivered_flow_log(moto):
+    """Logs that are on and arrive nowhere."""
+    ec2 = moto.admin("ec2")
+    for vpc in ec2.describe_vpcs()["Vpcs"]:
+        ec2.create_flow_logs(
+            ResourceIds=[vpc["VpcId"]],
+            ResourceType="VPC",
+            TrafficType="ALL",
+            LogGroupName="gone",
+            DeliverLogsPermissionArn=f"arn:aws:iam::{ACCOUNT}:role/gone",
+        )
+    logs = ec2.describe_flow_logs()["FlowLogs"]
+    assert {(log["FlowLogStatus"], log["DeliverLogsStatus"]) for log in logs} == {
+        ("ACTIVE", "FAILED")
+    }
+
+
 def no_vpc(moto):
     ec2 = moto.admin("ec2")
     for subnet in ec2.describe_subnets()["Subnets"]:
@@ -215,6 +232,16 @@ def password_policy(moto, **settings):
 def admin_policy(moto, action="*", resource="*", attached=True):
     user(moto)
     policy(moto, action, "alice" if attached else None, resource)
+
+
+def inline_admin(moto, kind):
+    """All rights in a policy inside a user, a group or a role."""
+    iam = moto.admin("iam")
+    name = {f"{kind.title()}Name": "boss"}
+    more = {"AssumeRolePolicyDocument": document("sts:AssumeRole")} if kind == "role" else {}
+    getattr(iam, f"create_{kind}")(**name, **more)
+    put = getattr(iam, f"put_{kind}_policy")
+    put(**name, PolicyName="own", PolicyDocument=document("*"))
 
 
 def newer_version(moto):
@@ -286,6 +313,7 @@ ROWS = [
     (FLOWS, lambda m: flow_log(m, "ALL"), PASS),
     (FLOWS, lambda m: flow_log(m, "REJECT"), PASS),
     (FLOWS, lambda m: flow_log(m, "ACCEPT"), FAIL),
+    (FLOWS, undelivered_flow_log, FAIL),
     (FLOWS, nothing, FAIL),
     (ROOT_KEY, nothing, PASS),
     (ROOT_MFA, nothing, FAIL),
@@ -307,6 +335,9 @@ ROWS = [
     (ADMIN, newer_version, PASS),
     (ADMIN, admin_policy, FAIL),
     (ADMIN, lambda m: admin_policy(m, action=["s3:List*", "*:*"]), FAIL),
+    (ADMIN, lambda m: inline_admin(m, "user"), FAIL),
+    (ADMIN, lambda m: inline_admin(m, "group"), FAIL),
+    (ADMIN, lambda m: inline_admin(m, "role"), FAIL),
     (GROUPS, user, PASS),
     (GROUPS, lambda m: user(m, inline=True), FAIL),
     (GROUPS, lambda m: user(m, attached=True), FAIL),
