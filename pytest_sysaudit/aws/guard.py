@@ -13,10 +13,12 @@ out of the session and speaks to AWS without boto3 is not met here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from importlib.machinery import ModuleSpec, PathFinder
 from typing import Any
 
 from pytest_sysaudit.aws.operations import ALSO_READS, CREDENTIAL_CALLS, NOT_READS, READ_WORDS
@@ -121,8 +123,14 @@ def _guarded(policy: Policy) -> type:
             this: Any = self
             service: str = this.meta.service_model.service_name
 
-            def before_signing(operation_name: str, **_: Any) -> None:
+            def before_signing(operation_name: str, request: Any, **_: Any) -> None:
                 policy.check(service, operation_name)
+                usual = this.meta.service_model.operation_model(operation_name).http["method"]
+                if request.method not in {usual, "GET", "HEAD"}:
+                    raise RefusedByPolicy(
+                        f"{policy.owner}: {service}:{operation_name} as {request.method} refused, "
+                        f"nothing was sent: a read is sent as {usual}"
+                    )
 
             this.meta.events.register_first("before-sign", before_signing)
 
@@ -141,11 +149,24 @@ def guard_process(policy: Policy = READ_ONLY) -> Iterator[None]:
     """Refuse calls of every boto3 client of this process, also of ``boto3.client()`` in a check.
 
     Clients of guarded sessions keep their own policy. Everything is as before when the block ends;
-    blocks may be nested, the innermost policy is asked first.
+    blocks may be nested, the innermost policy is asked first. boto3 is not loaded for this: if the
+    block does so, it is guarded from then on.
 
     Args:
         policy: the calls that may be made; by default reads, and what fetches credentials.
     """
+    with ExitStack() as stack:
+        if _CLIENTS in sys.modules:
+            stack.enter_context(_guard_clients(policy))
+        else:
+            door = _Door(lambda: stack.enter_context(_guard_clients(policy)))
+            sys.meta_path.insert(0, door)
+            stack.callback(sys.meta_path.remove, door)
+        yield
+
+
+@contextmanager
+def _guard_clients(policy: Policy) -> Iterator[None]:
     from botocore import client
 
     # The class is patched, not botocore's list of handlers for new sessions: clients that were
@@ -163,3 +184,28 @@ def guard_process(policy: Policy = READ_ONLY) -> Iterator[None]:
         yield
     finally:
         every_client._emit_api_params = emit  # noqa: SLF001
+
+
+_CLIENTS = "botocore.client"
+
+
+class _Door:
+    """Stands first in ``sys.meta_path``; calls *opened* as soon as boto3's clients are loaded."""
+
+    def __init__(self, opened: Callable[[], object]) -> None:
+        self._opened = opened
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Find boto3's clients where everybody would; the name is that of Python's finders."""
+        spec = PathFinder.find_spec(name, path, target) if name == _CLIENTS else None
+        loader: Any = spec.loader if spec else None
+        if loader is None:
+            return None
+        load = loader.exec_module
+
+        def load_and_tell(module: Any) -> None:
+            load(module)
+            self._opened()
+
+        loader.exec_module = load_and_tell
+        return spec

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
@@ -153,8 +154,9 @@ class AuditAdapter(HTTPAdapter):
                 what was tried.
         """
         url = request.url or ""
-        self.policy.require(request.method or "", url)
-        if not self.policy.trusts(url):
+        self.require(request)
+        self.policy.require_proxy(select_proxy(url, proxies))
+        if not self.policy.trusts(url, _text(request.headers.get("Host", ""))):
             cert = None
             self._strip(request)
         options = {"timeout": timeout, "verify": verify, "cert": cert, "proxies": proxies}
@@ -162,6 +164,12 @@ class AuditAdapter(HTTPAdapter):
         while (response := self._attempt(request, options, attempts)) is None:
             time.sleep(_PAUSE * 2 ** len(attempts))
         return response
+
+    def require(self, request: requests.PreparedRequest) -> None:
+        """Refuse *request* if the inventory does not allow it; see `Policy`."""
+        url = request.url or ""
+        self.policy.require(request.method or "", url)
+        self.policy.require_headers(url, request.headers)
 
     def _attempt(
         self,

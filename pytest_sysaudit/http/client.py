@@ -155,6 +155,7 @@ class HttpClient(requests.Session):
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send one prepared request, following redirects that stay within the policy."""
+        self._shared.adapter.require(request)  # also where an adapter of its own is mounted
         try:
             return super().send(request, **kwargs)
         except Untrusted as error:

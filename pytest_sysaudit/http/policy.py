@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pytest_sysaudit.errors import RefusedByPolicy
 
 _PORTS = {"http": 80, "https": 443}
+#: Headers that let a server take a request for one of another method.
+_OVERRIDES = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Policy:
         methods: the HTTP methods that may be sent.
         hosts: further hosts, as ``host`` (any port) or ``host:port``.
         secret_headers: names of headers, lower case, that only the endpoint itself may see.
+        own_host: the Host header that the inventory itself sets; "" if it sets none.
+        proxy: the URL of the inventory's proxy, the only one that is used; "" for none.
     """
 
     target: str
@@ -62,6 +66,8 @@ class Policy:
     methods: Collection[str]
     hosts: Collection[str] = ()
     secret_headers: Collection[str] = ()
+    own_host: str = ""
+    proxy: str = ""
 
     def refusal(self, url: str) -> str:
         """Say why *url* may not be asked; "" if it may."""
@@ -96,8 +102,42 @@ class Policy:
         if why:
             raise RefusedByPolicy(f"{method.upper()} was not sent: {why}")
 
-    def trusts(self, url: str) -> bool:
-        """Tell whether *url* may see credentials: the endpoint itself, or its https form."""
+    def require_headers(self, url: str, headers: Mapping[str, str | bytes]) -> None:
+        """Refuse headers that ask for another method, or another host, than the request itself.
+
+        Raises:
+            RefusedByPolicy: the inventory does not allow what they ask for.
+        """
+        for name, value in headers.items():
+            text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            if name.lower() in _OVERRIDES:
+                self.require(text.strip(), url)
+            elif name.lower() == "host" and (why := self.refusal(self._named(url, text))):
+                raise RefusedByPolicy(f"a request with Host: {text} was not sent: {why}")
+
+    def require_proxy(self, proxy: str | None) -> None:
+        """Refuse a proxy that the inventory does not name: it would see all that is sent.
+
+        Raises:
+            RefusedByPolicy: *proxy* is not the one of the inventory.
+        """
+        if proxy and proxy != self.proxy:
+            raise RefusedByPolicy(
+                f"nothing was sent through the proxy {proxy}: the inventory names "
+                f"{self.proxy or 'none'} for {self.target}; set proxy there"
+            )
+
+    def _named(self, url: str, host: str) -> str:
+        """Return the URL that a request to *url* with the header ``Host: host`` asks for."""
+        return url if host == self.own_host else f"{urlsplit(url).scheme}://{host}/"
+
+    def trusts(self, url: str, host: str = "") -> bool:
+        """Tell whether *url* may see credentials: the endpoint itself, or its https form.
+
+        *host* is the Host header, if the request has one of its own.
+        """
+        if host:
+            url = self._named(url, host)
         there = Origin.of(url)
         upgraded = self.base.standard and there.standard and there.scheme == "https"
         return there == self.base or (upgraded and there.host == self.base.host)

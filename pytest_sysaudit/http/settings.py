@@ -89,6 +89,8 @@ def _policy(name: str, entry: Http) -> Policy:
         methods=tuple(entry.allow_methods),
         hosts=tuple(entry.allow_hosts),
         secret_headers=_CREDENTIALS | {header.lower() for header in entry.headers},
+        own_host=next((v for name, v in entry.headers.items() if name.lower() == "host"), ""),
+        proxy=entry.proxy or "",
     )
 
 

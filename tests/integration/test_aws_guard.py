@@ -56,6 +56,9 @@ WRITES = {
     "dry run": lambda s: s.client("ec2").terminate_instances(InstanceIds=["i-1"], DryRun=True),
     "presigned put": lambda s: s.client("s3").generate_presigned_url("put_object", PK),
     "presigned post": lambda s: s.client("s3").generate_presigned_post("b", "k"),
+    "presigned list, to delete": lambda s: s.client("s3").generate_presigned_url(
+        "list_objects", {"Bucket": "b"}, HttpMethod="DELETE"
+    ),
     "presigned get of data": lambda s: s.client("s3").generate_presigned_url("get_object", PK),
     "database token": lambda s: s.client("rds").generate_db_auth_token("db", 1, "u"),
     "own config": lambda s: s.client("s3", config=CONFIG()).create_bucket(Bucket="evil"),

@@ -171,6 +171,52 @@ def test_methods_beyond_the_inventory_are_not_sent(method):
         assert allowed.post("").ok
 
 
+@pytest.mark.parametrize(
+    "options, why",
+    [
+        ({"headers": {"X-HTTP-Method-Override": "DELETE"}}, "DELETE .*allow_methods"),
+        ({"headers": {"x-http-method": b"put"}}, "PUT .*allow_methods"),
+        ({"headers": {"Host": "evil.test"}}, "Host: evil.test.*allow_hosts"),
+        ({"proxies": {"http": "http://127.0.0.1:9/"}}, "proxy http://127.0.0.1:9/.*names none"),
+        ({"proxies": {"all": "http://127.0.0.1:9/"}}, "proxy"),
+    ],
+)
+def test_what_asks_for_more_than_the_request_line_says_is_not_sent(options, why):
+    with routes({"/": answer()}) as server:
+        client = client_of(server.url)
+        with pytest.raises(RefusedByPolicy, match=why):
+            client.get("", **options)
+        assert client.get("", headers={"X-HTTP-Method-Override": "GET"}).ok
+    assert len(server.requests) == 1
+
+
+def test_a_proxy_of_the_environment_and_an_adapter_of_a_check_open_no_way(monkeypatch):
+    with routes({"/": answer()}) as server, routes({}) as stranger:
+        monkeypatch.setenv("http_proxy", stranger.url)
+        client = client_of(server.url)
+        client.trust_env = True
+        with pytest.raises(RefusedByPolicy, match="proxy"):
+            client.get("")
+        client.mount("http://", requests.adapters.HTTPAdapter())
+        with pytest.raises(RefusedByPolicy, match="DELETE"):
+            client.send(requests.Request("DELETE", server.url).prepare())
+    assert server.requests + stranger.requests == []
+
+
+def test_another_name_of_the_server_is_asked_for_as_the_inventory_says(monkeypatch):
+    monkeypatch.setenv("SHOP_TOKEN", "hush-hush-hush")
+    auth = {"bearer": "env:SHOP_TOKEN"}
+    with routes({"/": answer()}) as server:
+        assert client_of(server.url, headers={"Host": "shop.test"}, auth=auth).get("").ok
+        other = client_of(server.url, allow_hosts=["admin.test"], auth=auth)
+        assert other.get("", headers={"Host": "admin.test"}).ok
+    named, guest = server.requests
+    assert "Host: shop.test" in named
+    assert "hush-hush-hush" in named
+    assert "Host: admin.test" in guest
+    assert "hush-hush-hush" not in guest
+
+
 def test_other_hosts_are_refused_and_redirects_there_recorded(authority, tls):
     with routes({"/": answer(b"stranger")}) as other:
         elsewhere = f"http://localhost:{other.port}/"
