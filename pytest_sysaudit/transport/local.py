@@ -12,10 +12,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicable, TimedOut
+from pytest_sysaudit.errors import (
+    CannotAssess,
+    ConnectionLost,
+    Denied,
+    Incomplete,
+    NotApplicable,
+    TimedOut,
+)
 from pytest_sysaudit.inventory import model
 from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.record import Plain
@@ -28,12 +36,20 @@ from pytest_sysaudit.transport.base import (
     Transport,
     show,
 )
+from pytest_sysaudit.transport.command_files import CommandFiles
 from pytest_sysaudit.transport.process import Process, Say, Talk
-from pytest_sysaudit.transport.sudo import PasswordTalk, refusal, split_mark, sudo_argv
+from pytest_sysaudit.transport.sudo import (
+    PasswordTalk,
+    asks_password,
+    refusal,
+    split_mark,
+    sudo_argv,
+)
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.secrets import Secrets
 
+T = TypeVar("T")
 #: What a login gives besides `ENVIRONMENT`. Nothing else: our own environment may hold secrets.
 _LOGIN = ("HOME", "USER", "LOGNAME", "SHELL", "TMPDIR")
 
@@ -41,7 +57,8 @@ _LOGIN = ("HOME", "USER", "LOGNAME", "SHELL", "TMPDIR")
 class LocalTransport:
     """Runs commands and reads files on the machine that the audit runs on.
 
-    Files are read as the user who runs the audit; ``become`` counts for commands.
+    Files are read as the user who runs the audit; if that is denied and there is a ``become``, by
+    commands as that user.
     """
 
     def __init__(self, target: Target, secrets: Secrets | None = None) -> None:
@@ -50,6 +67,9 @@ class LocalTransport:
         self._target = target
         self._secrets = secrets
         self._sudo = _SudoState()
+        self._running: set[Process] = set()
+        self._ended: set[Process] = set()
+        self._commands = CommandFiles(target.name, self.run)
 
     def run(
         self,
@@ -70,34 +90,24 @@ class LocalTransport:
 
     def read(self, path: str, *, limit: int = 1 << 24) -> bytes:
         """Return the bytes of the regular file at *path*; see `Transport.read`."""
-        with _os_errors(path):
-            # Without O_NONBLOCK, opening a named pipe waits for a writer.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as file:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise CannotAssess(f"{path}: not a regular file")
-                data = file.read(limit + 1)
-        if len(data) > limit:
-            raise Incomplete(f"{path}: larger than {limit} bytes")
-        return data
+        return self._ask(partial(_read, path, limit), partial(self._commands.read, path, limit))
 
     def stat(self, path: str) -> FileStat:
         """Return the facts of *path* itself; see `Transport.stat`."""
-        with _os_errors(path):
-            found = os.lstat(path)
-        return FileStat(
-            path=path,
-            mode=found.st_mode,
-            uid=found.st_uid,
-            gid=found.st_gid,
-            size=found.st_size,
-            mtime=int(found.st_mtime),
-        )
+        return self._ask(partial(_stat, path), partial(self._commands.stat, path))
 
     def listdir(self, path: str) -> list[str]:
         """Return the names in the folder *path*; see `Transport.listdir`."""
-        with _os_errors(path), os.scandir(os.fsencode(path)) as entries:
-            return sorted(decode(entry.name) for entry in entries)
+        return self._ask(partial(_listdir, path), partial(self._commands.listdir, path))
+
+    def _ask(self, ourselves: Callable[[], T], by_command: Callable[[], T]) -> T:
+        try:
+            return ourselves()
+        except Denied:
+            become = self._become
+            if become is None or become.user == _current_user():
+                raise
+        return by_command()
 
     def measure(self, name: str, how: Callable[[], Plain]) -> Plain:
         """Return what *how*, a library of this process, says about this machine, as JSON data.
@@ -108,7 +118,10 @@ class LocalTransport:
         return how()
 
     def close(self) -> None:
-        """Do nothing: no command outlives its `run`."""
+        """End what other threads still run here; they get a ConnectionLost."""
+        self._ended |= self._running
+        for process in tuple(self._running):
+            process.end()
 
     @property
     def _become(self) -> model.Become | None:
@@ -126,12 +139,7 @@ class LocalTransport:
         except OSError as error:
             code, stderr = _not_started(command, argv, error)
         else:
-            try:
-                code = process.finish(talk, timeout, self._target.setting("max_output"))
-            except (TimedOut, Incomplete) as error:
-                if user and process.survivors and not self._sudo.ending:
-                    self._end(user, process.survivors)
-                raise type(error)(f"{show(command)}: {error}") from error
+            code = self._finish(process, command, talk, timeout, user)
             stdout, stderr = process.stdout, process.stderr
         return CommandResult(
             command=command,
@@ -141,6 +149,25 @@ class LocalTransport:
             started=started,
             duration=time.monotonic() - clock,
         )
+
+    def _finish(
+        self, process: Process, command: Command, talk: Talk, timeout: float, user: str
+    ) -> int:
+        """Wait for the end of *process*, and leave nothing of it behind."""
+        self._running.add(process)
+        try:
+            code = process.finish(talk, timeout, self._target.setting("max_output"))
+        except BaseException as error:
+            if user and process.survivors and not self._sudo.ending:
+                self._end(user, process.survivors)
+            if isinstance(error, (TimedOut, Incomplete)):
+                raise type(error)(f"{show(command)}: {error}") from error
+            raise
+        finally:
+            self._running.discard(process)
+        if process in self._ended:
+            raise ConnectionLost(f"{self.name}: the run ended before `{show(command)}` did")
+        return code
 
     def _run_as(self, user: str, command: Command, stdin: bytes, timeout: float) -> CommandResult:
         """Run through sudo: without a password if it lets us, else with the one we have."""
@@ -152,7 +179,7 @@ class LocalTransport:
             stderr = split_mark(result.stderr, mark)
             if stderr is not None:
                 return replace(result, stderr=stderr)
-            if b"password is required" not in result.stderr or not self._has_password:
+            if not asks_password(result.err) or not self._has_password:
                 raise refusal(user, command, result.stderr)
             state.asks = True
         # One at a time until the password is known to be right: a wrong one is typed once.
@@ -237,6 +264,37 @@ def _current_user() -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"#{uid}"
+
+
+def _read(path: str, limit: int) -> bytes:
+    with _os_errors(path):
+        # Without O_NONBLOCK, opening a named pipe waits for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise CannotAssess(f"{path}: not a regular file")
+            data = file.read(limit + 1)
+    if len(data) > limit:
+        raise Incomplete(f"{path}: larger than {limit} bytes")
+    return data
+
+
+def _stat(path: str) -> FileStat:
+    with _os_errors(path):
+        found = os.lstat(path)
+    return FileStat(
+        path=path,
+        mode=found.st_mode,
+        uid=found.st_uid,
+        gid=found.st_gid,
+        size=found.st_size,
+        mtime=int(found.st_mtime),
+    )
+
+
+def _listdir(path: str) -> list[str]:
+    with _os_errors(path), os.scandir(os.fsencode(path)) as entries:
+        return sorted(decode(entry.name) for entry in entries)
 
 
 def _mark() -> str:

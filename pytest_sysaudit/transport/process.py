@@ -98,7 +98,7 @@ class Process:
                 self._converse(selector, talk, max_output)
             code = self._wait()
         except BaseException:
-            self._kill()
+            self.end()
             raise
         finally:
             self._close()
@@ -187,7 +187,7 @@ class Process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return self._popen.wait(self._left())
 
-    def _kill(self) -> None:
+    def end(self) -> None:
         """End the process, its group and its descendants: first asked, then made to."""
         import psutil
 

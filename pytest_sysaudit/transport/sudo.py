@@ -7,6 +7,7 @@ missing, sudo did not start it, whatever the exit code says.
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +22,9 @@ _STARTER = f"""printf '%s\\n' "$0" >&2
 export {_SETTINGS}
 exec "$@\""""
 
+#: sudo says the first two, sudo-rs the last.
+_ASKS = re.compile(r"password is required|terminal is required|authentication is required")
+
 
 def sudo_argv(
     user: str, command: Command, mark: str, options: Sequence[str] = ("-n",)
@@ -34,6 +38,11 @@ def split_mark(stderr: bytes, mark: str) -> bytes | None:
     """Return *stderr* without the line that holds *mark*; None if it is not there."""
     before, found, after = stderr.partition(mark.encode() + b"\n")
     return before + after if found else None
+
+
+def asks_password(words: str) -> bool:
+    """Return whether ``sudo -n``, which said *words*, would go on with a password."""
+    return _ASKS.search(words) is not None
 
 
 def refusal(user: str, command: Command, stderr: bytes) -> Denied:

@@ -6,12 +6,16 @@ import json
 import os
 import pwd
 import shutil
+import signal
+import threading
+import uuid
+from pathlib import Path
 
 import psutil
 import pytest
-from lab.sshd import end_processes_of, temporary_user
+from lab.sshd import end_processes_of, temporary_user, wait_until
 
-from pytest_sysaudit.errors import SysauditError
+from pytest_sysaudit.errors import ConnectionLost, SysauditError
 from pytest_sysaudit.inventory import model
 from pytest_sysaudit.inventory.target import Kind, Target
 from pytest_sysaudit.transport.local import LocalTransport, identify
@@ -134,3 +138,56 @@ def test_a_deadline_ends_what_runs_as_another_user(password):
             process.kill()
         end_processes_of(user.name)
     assert not left
+
+
+def test_files_that_the_user_may_not_read_are_read_as_become():
+    """As over ssh."""
+
+    def work(**entry):
+        found = []
+        for ask in (
+            lambda host: len(host.read("/etc/shadow")),
+            lambda host: host.listdir("/root/.ssh-none"),
+            lambda host: host.stat("/root/.").uid,
+        ):
+            try:
+                found.append(ask(local(**entry)))
+            except SysauditError as error:
+                found.append(type(error).__name__)
+        return found
+
+    with temporary_user(sudo=["{user} ALL=(ALL:ALL) NOPASSWD: ALL"]) as user:
+        assert as_user(user.name, work) == ["Denied"] * 3
+        size = len(Path("/etc/shadow").read_bytes())
+        assert as_user(user.name, lambda: work(become={})) == [size, "NotApplicable", 0]
+
+
+def test_ctrl_c_ends_what_runs_as_another_user():
+    number = f"9{uuid.uuid4().int % 10**9}"
+
+    def left():
+        return [
+            p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", number]
+        ]
+
+    def interrupt():
+        wait_until(left)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def work():
+        threading.Thread(target=interrupt).start()
+        try:
+            local(become={}).run(["sleep", number], timeout=60)
+        except KeyboardInterrupt:
+            return "interrupted"
+
+    with temporary_user(sudo=["{user} ALL=(ALL:ALL) NOPASSWD: ALL"]) as user:
+        assert as_user(user.name, work) == "interrupted"
+        wait_until(lambda: not left())
+
+
+def test_close_ends_what_another_thread_runs():
+    host = local()
+    threading.Timer(0.5, host.close).start()
+    with pytest.raises(ConnectionLost, match="the run ended before `sleep 60` did"):
+        host.run(["sleep", "60"])

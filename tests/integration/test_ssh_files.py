@@ -9,7 +9,8 @@ import pytest
 from lab.sshd import Secrets, Sshd, needs_sshd, temporary_user
 
 from pytest_sysaudit.errors import CannotAssess, ConnectionLost, Denied, Incomplete, NotApplicable
-from pytest_sysaudit.transport.ssh import files, open_ssh
+from pytest_sysaudit.transport import command_files
+from pytest_sysaudit.transport.ssh import open_ssh
 
 pytestmark = needs_sshd
 
@@ -107,7 +108,7 @@ def test_big_file(remote, tmp_path):
 
 
 def test_listing_has_a_limit(remote, folder, monkeypatch):
-    monkeypatch.setattr(files, "MOST_NAMES", 3)
+    monkeypatch.setattr(command_files, "MOST_NAMES", 3)
     with pytest.raises(Incomplete, match="has more than 3 names"):
         remote.listdir(str(folder))
 

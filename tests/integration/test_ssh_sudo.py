@@ -258,6 +258,14 @@ def test_unknown_user(make_bed):
         host.run(["id"])
 
 
+def test_shell_that_may_start_nothing_is_refused(make_bed):
+    host = make_bed("NOPASSWD: NOEXEC: ALL").open(None)
+    for _ in range(2):
+        with pytest.raises(Denied, match=r"sudo -u root refused: .*/bin/sh"):
+            host.run(["id"])
+    assert host.run(["true"], user=host._me).ok
+
+
 def test_requiretty(make_bed):
     host = make_bed("NOPASSWD: ALL", "Defaults:{user} requiretty").open(None)
     with pytest.raises(Denied, match=r"must have a tty.*requiretty must be off"):

@@ -29,13 +29,13 @@ from pytest_sysaudit.transport.ssh.framing import (
     encoded,
     framed,
 )
+from pytest_sysaudit.transport.sudo import asks_password
 
 log = logging.getLogger("pytest_sysaudit.ssh")
 
 Start = Callable[[str], Stream]
 """Starts a shell script on the host, as the login user."""
 
-_ASKS = re.compile(r"password is required|terminal is required|authentication is required")
 _TTY = re.compile(r"must have a tty")
 #: When our end of the connection is gone, however it went, what is running ends too.
 _LAST_WILL = 'trap \'[ -z "$sysaudit_job" ] || sysaudit_stop "$sysaudit_job"\' EXIT\n'
@@ -127,7 +127,9 @@ class _Attempt:
         self._words = ""
 
     def _sudo(self, *options: str) -> Stream:
-        ready = "printf '%s\\n' \"$1\"; printf '%s\\n' \"$1\" >&2; exec /bin/sh"
+        tell = "printf '%s\\n' \"$1\""
+        # NOEXEC of sudoers lets a shell start, and nothing in it.
+        ready = f"/bin/sh -c : && {tell} && {tell} >&2 && exec /bin/sh"
         argv = ["sudo", *options, "-H", "-u", self._user, "--", "/bin/sh", "-c", ready, "sh"]
         return self._start(f"LC_ALL=C exec {shlex.join([*argv, self._mark])}")
 
@@ -140,7 +142,7 @@ class _Attempt:
             log.debug("%s: sudo -u %s needs no password", self._name, self._user)
             return stream
         stream.close()
-        if _ASKS.search(self._words):
+        if asks_password(self._words):
             return None
         raise self._denied(self._words)
 

@@ -14,10 +14,11 @@ from pytest_sysaudit.errors import CannotAssess, Denied, TimedOut, Unreachable
 from pytest_sysaudit.inventory.model import Host
 from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.transport.base import Command, CommandResult, FileStat, show
+from pytest_sysaudit.transport.command_files import CommandFiles
 from pytest_sysaudit.transport.ssh.auth import SecretStore
 from pytest_sysaudit.transport.ssh.become import Password, SudoRefused, SudoShell, open_sudo_shell
 from pytest_sysaudit.transport.ssh.connect import Connection, connect
-from pytest_sysaudit.transport.ssh.files import CommandFiles, NoSftp, SftpFiles
+from pytest_sysaudit.transport.ssh.files import NoSftp, SftpFiles
 from pytest_sysaudit.transport.ssh.framing import Reply
 from pytest_sysaudit.transport.ssh.login import Login, resolve
 from pytest_sysaudit.transport.ssh.session import Session
