@@ -18,4 +18,5 @@ def test_boto3_that_a_check_loads_itself_can_only_read(project, refused_port):
     project.run("checks", "--audit-target=alpha", "-p", "no:cacheprovider").assert_outcomes(
         errors=1
     )
-    assert "sns:CreateTopic refused, nothing was sent" in project.row("alpha", "client")["message"]
+    (row,) = project.document["results"]
+    assert "sns:CreateTopic refused, nothing was sent" in row["message"]
