@@ -124,8 +124,10 @@ def test_user_ids_are_unique(host, audit):
 
     Fix: give one of them another uid, and its files too.
     """
-    twice = audit.observe("twice", _twice(user.uid for user in host.facts.accounts.users))
-    assert not twice, f"several users have uid {', '.join(map(str, twice))}"
+    users = host.facts.accounts.users
+    twice = _twice(user.uid for user in users)
+    shared = [f"{user.name} ({user.uid})" for user in users if user.uid in twice]
+    assert not audit.observe("shared", shared), f"they share a uid: {', '.join(shared)}"
 
 
 @pytest.mark.control(
@@ -145,8 +147,10 @@ def test_group_ids_are_unique(host, audit):
 
     Fix: give one of them another gid with `groupmod -g`.
     """
-    twice = audit.observe("twice", _twice(group.gid for group in host.facts.accounts.groups))
-    assert not twice, f"several groups have gid {', '.join(map(str, twice))}"
+    groups = host.facts.accounts.groups
+    twice = _twice(group.gid for group in groups)
+    shared = [f"{group.name} ({group.gid})" for group in groups if group.gid in twice]
+    assert not audit.observe("shared", shared), f"they share a gid: {', '.join(shared)}"
 
 
 @pytest.mark.control(
@@ -227,9 +231,12 @@ def test_no_accounts_come_from_nis(host, audit):
 
     Why: a line that begins with + lets whoever answers first on the network add accounts.
 
-    Fix: remove these lines from /etc/passwd and /etc/group.
+    Fix: remove these lines from /etc/passwd, /etc/group and /etc/shadow.
     """
     lines = audit.observe("lines", list(host.facts.accounts.nis))
+    assert not lines, f"NIS lines: {', '.join(lines)}"
+    lines = [f"/etc/shadow: {e.name}" for e in host.facts.shadow if e.state == "nis"]
+    audit.observe("lines", lines)
     assert not lines, f"NIS lines: {', '.join(lines)}"
 
 
@@ -246,8 +253,9 @@ def test_group_shadow_is_empty(host, audit):
     Fix: take them out with `gpasswd -d NAME shadow`, or change their primary group.
     """
     accounts = host.facts.accounts
-    group = next((group for group in accounts.groups if group.name == "shadow"), None)
-    if group is None:
+    gids = {group.gid for group in accounts.groups if group.name == "shadow"}
+    if not gids:
         audit.not_applicable("this host has no group shadow")
-    members = {*group.members, *(u.name for u in accounts.users if u.gid == group.gid)}
+    members = {name for group in accounts.groups if group.gid in gids for name in group.members}
+    members |= {user.name for user in accounts.users if user.gid in gids}
     assert not audit.observe("members", sorted(members)), f"in shadow: {', '.join(sorted(members))}"

@@ -131,8 +131,9 @@ def test_backups_of_account_files_are_no_laxer(host, audit, path, allowed):
     """
     file = host.facts.file_stats[path]
     found = audit.observe(path, file.describe(host.facts.accounts))
-    ok = not file.laxer_than(allowed) and file.uid == 0
-    assert ok, f"{path} is {found}; expected: {allowed:04o} root or stricter"
+    closed = allowed & 0o004 or host.facts.accounts.group_name(file.gid) in ("root", "shadow")
+    ok = not file.laxer_than(allowed) and file.uid == 0 and closed
+    assert ok, f"{path} is {found}; expected: {allowed:04o} root:root or stricter"
 
 
 @pytest.mark.control(
@@ -164,10 +165,13 @@ def test_cron_tables_are_writable_by_root_only(host, audit, path):
 
     Fix: `chown root:root PATH; chmod go-w PATH`.
     """
-    file = host.facts.file_stats[path]
-    found = audit.observe(path, file.describe(host.facts.accounts))
-    ok = not file.laxer_than(0o755) and file.uid == 0
-    assert ok, f"{path} is {found}; expected: owned by root, writable by nobody else"
+    stats = host.facts.file_stats
+    inside = () if path == "/etc/crontab" else stats.matching(f"{path}/*")
+    for file in (stats[path], *inside):
+        with audit.resource(file.path):
+            found = audit.observe("mode", file.describe(host.facts.accounts))
+            ok = not file.laxer_than(0o755) and file.uid == 0
+            assert ok, f"{found}; expected: owned by root, writable by nobody else"
 
 
 @pytest.mark.control(

@@ -77,13 +77,16 @@ def test_packets_are_not_forwarded(host, audit, key):
 
     Why: a host that forwards connects networks past the firewall between them.
 
-    Fix: set the key to 0 in a file of /etc/sysctl.d. For routers and hosts of containers set the
-    input `router`.
+    Fix: set the key, and conf.*.forwarding of the named interfaces, to 0 in a file of
+    /etc/sysctl.d. For routers and hosts of containers set the input `router`.
     """
     if audit.inputs.router:
         audit.not_applicable("this host is meant to forward (input router)")
     value = audit.observe(key, host.facts.sysctl.number(key))
     assert value == 0, f"{key} is {value}; expected: 0"
+    each = audit.observe("interfaces", host.facts.sysctl.forwarding(key.split(".")[1]))
+    on = sorted(device for device, value in each.items() if value)
+    assert not on, f"{key} is 0, but these interfaces forward: {', '.join(on)}"
 
 
 @pytest.mark.control(

@@ -19,7 +19,13 @@ LEGACY_SERVERS = [
     "ftpd",
     "ftpd-ssl",
     "vsftpd",
-    "tftp",
+    "ftp-server",
+    "proftpd",
+    "proftpd-basic",
+    "proftpd-core",
+    "pure-ftpd",
+    "heimdal-servers",
+    "tftp-hpa",
     "tftpd",
     "tftpd-hpa",
     "atftpd",
@@ -34,6 +40,7 @@ LEGACY_SERVERS = [
     "inetutils-inetd",
     "xinetd",
     "rlinetd",
+    "inet-superserver",
 ]
 
 
@@ -58,7 +65,7 @@ LEGACY_SERVERS = [
     inputs={"forbidden": LEGACY_SERVERS},
 )
 def test_no_legacy_server_is_installed(host, audit):
-    """No server for telnet, rsh, ftp, tftp, talk or NIS is installed.
+    """No server for telnet, rsh, ftp, tftp, talk or NIS is installed, and no inetd.
 
     Why: these protocols send passwords in the clear, or trust the name that a client gives.
 
@@ -80,5 +87,7 @@ def test_no_package_is_half_installed(host, audit):
 
     Fix: `dpkg --configure -a`, then `apt-get -f install`.
     """
+    if host.facts.packages.manager != "dpkg":
+        audit.not_applicable(f"{host.facts.packages.manager} keeps no such state")
     states = [f"{p.name} {p.version}" for p in host.facts.packages if p.state == "broken"]
     assert not audit.observe("broken", states), f"half installed: {', '.join(states)}"

@@ -18,8 +18,8 @@ def test_sudo_asks_for_a_password(host, audit):
 
     Why: without one, whoever takes over a session of that user is root at once.
 
-    Fix: remove NOPASSWD and !authenticate from the sudoers files. Name accounts of automation in
-    the input `allowed`, groups as %group.
+    Fix: remove NOPASSWD, !authenticate and exempt_group from the sudoers files. Name accounts of
+    automation in the input `allowed`, groups as %group.
     """
     users = audit.observe("without a password", host.facts.sudoers.without_password())
     extra = [user for user in users if user not in audit.inputs.allowed]
@@ -36,11 +36,13 @@ def test_sudoers_files_are_private(host, audit):
     Why: who may write a sudoers file makes himself root. sudo ignores a file that is too open, so
     a rule that one relies on may not be in force either.
 
-    Fix: `chown root:root` and `chmod 0440` the files.
+    Fix: `chown root:root` and `chmod 0440` the files, `chmod 0755` the folder.
     """
     stats = host.facts.file_stats
-    for file in (stats["/etc/sudoers"], *stats.matching("/etc/sudoers.d/*")):
+    folder = [stats[path] for path in ("/etc/sudoers.d",) if stats.exists(path)]
+    for file in (stats["/etc/sudoers"], *folder, *stats.matching("/etc/sudoers.d/*")):
         with audit.resource(file.path):
             found = audit.observe("mode", file.describe(host.facts.accounts))
-            ok = file.uid == 0 and not file.laxer_than(0o440)
-            assert ok, f"{found}; expected: 0440 root or stricter"
+            allowed = 0o755 if file in folder else 0o440
+            ok = file.uid == 0 and not file.laxer_than(allowed)
+            assert ok, f"{found}; expected: {allowed:04o} root or stricter"

@@ -55,7 +55,9 @@ def test_configuration_is_writable_by_root_only(host, audit):
     Fix: `chown root:root FILE; chmod go-w FILE`.
     """
     stats = host.facts.file_stats
-    for file in (stats["/etc/ssh/sshd_config"], *stats.matching("/etc/ssh/sshd_config.d/*")):
+    paths = ["/etc/ssh/sshd_config", "/etc/ssh"]
+    paths += [path for path in ("/etc/ssh/sshd_config.d",) if stats.exists(path)]
+    for file in (*map(stats.__getitem__, paths), *stats.matching("/etc/ssh/sshd_config.d/*")):
         with audit.resource(file.path):
             found = audit.observe("mode", file.describe(host.facts.accounts))
             ok = file.uid == 0 and not file.laxer_than(0o755)

@@ -19,6 +19,8 @@ T = TypeVar("T")
 _HIDE = r"s/^\([^:]*\):[^:*!][^:][^:]*:/\1:(hidden):/"
 #: Shells that end a login at once.
 NO_LOGIN = frozenset({"nologin", "false", "sync", "shutdown", "halt", "true"})
+#: Where they are; a shell of such a name elsewhere may be any program.
+_SYSTEM = frozenset({"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/run/current-system/sw/bin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class User:
     @property
     def can_log_in(self) -> bool:
         """Whether the shell is one to work in; an empty field means /bin/sh."""
-        return self.shell.rsplit("/", 1)[-1] not in NO_LOGIN
+        folder, _, name = self.shell.rpartition("/")
+        return name not in NO_LOGIN or folder not in _SYSTEM
 
 
 @dataclass(frozen=True, slots=True)

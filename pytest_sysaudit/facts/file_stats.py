@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 PATHS = (
     "/etc/ssh",
     "/etc/ssh/sshd_config",
+    "/etc/ssh/sshd_config.d",
     "/etc/ssh/sshd_config.d/*",
     "/etc/ssh/ssh_host_*_key",
     "/etc/sudoers",
+    "/etc/sudoers.d",
     "/etc/sudoers.d/*",
     "/etc/passwd",
     "/etc/passwd-",
@@ -40,6 +42,11 @@ PATHS = (
     "/etc/cron.daily",
     "/etc/cron.weekly",
     "/etc/cron.monthly",
+    "/etc/cron.d/*",
+    "/etc/cron.hourly/*",
+    "/etc/cron.daily/*",
+    "/etc/cron.weekly/*",
+    "/etc/cron.monthly/*",
     "/etc/hosts.equiv",
     "/etc/ssh/shosts.equiv",
 )
@@ -48,22 +55,26 @@ _FAILED = re.compile(r"stat: .*?'?(/[^':\n]*)'?: (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class FileFact:
-    """One file, or what a link leads to; ``kind`` is what stat calls it: ``regular file``."""
+    """One file, or what a link leads to; ``kind`` is what stat calls it: ``regular file``.
+
+    ``acl`` says that an access control list grants more than the mode tells.
+    """
 
     path: str
     mode: int
     uid: int
     gid: int
     kind: str
+    acl: bool = False
 
     def laxer_than(self, allowed: int) -> bool:
-        """Whether it has a permission bit that *allowed*, as 0o640, has not."""
-        return bool(self.mode & ~allowed)
+        """Whether it has a permission bit that *allowed*, as 0o640, has not, or an access list."""
+        return self.acl or bool(self.mode & ~allowed)
 
     def describe(self, accounts: Accounts) -> str:
-        """Return its mode and owners as ``0640 root:shadow``."""
+        """Return its mode and owners as ``0640 root:shadow``; an access list adds a word."""
         owner, group = accounts.user_name(self.uid), accounts.group_name(self.gid)
-        return f"{self.mode:04o} {owner}:{group}"
+        return f"{self.mode:04o} {owner}:{group}" + (" with an access list" if self.acl else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +113,7 @@ class FileStats:
         folder = pattern.rsplit("/", 1)[0]
         if pattern not in self.asked:
             raise CannotAssess(f"{pattern}: not among the patterns that file_stats asks for")
-        if folder in self.denied:
+        if {folder, pattern} & self.denied:
             raise Denied(f"{folder}: permission denied; listing it needs root")
         return tuple(f for f in self.found.values() if fnmatchcase(f.path, pattern))
 
@@ -120,7 +131,9 @@ def command(paths: tuple[str, ...] = PATHS) -> str:
         for f in map(shlex.quote, folders)
     ]
     asks = f"stat -L -c '%a %u %g %n|%F' {' '.join(words)}"
-    return "\n".join([*tests, "echo @stat", asks, "echo @end"])
+    # the eleventh character of ls is + where there is an access control list
+    lists = f"ls -ldL {' '.join(words)} 2>/dev/null | grep '^..........+'"
+    return "\n".join([*tests, "echo @stat", asks, "echo @acl", lists, "echo @end"])
 
 
 def parse(result: CommandResult, asked: tuple[str, ...] = PATHS) -> FileStats:
@@ -131,8 +144,9 @@ def parse(result: CommandResult, asked: tuple[str, ...] = PATHS) -> FileStats:
             forbidden file.
     """
     lines = complete("stat", result.expect(0).out, "@end")
-    middle = lines.index("@stat")
-    facts = parse_lines("stat", "\n".join(lines[middle + 1 :]), _line)
+    middle, after = lines.index("@stat"), lines.index("@acl")
+    facts = parse_lines("stat", "\n".join(lines[middle + 1 : after]), _line)
+    lists = {line[line.index(" /") + 1 :] for line in lines[after + 1 :]}
     denied = set(lines[:middle])
     for path, why in _FAILED.findall(result.err):
         if "Permission denied" in why:
@@ -141,7 +155,8 @@ def parse(result: CommandResult, asked: tuple[str, ...] = PATHS) -> FileStats:
             raise CannotAssess(f"stat {path}: {why}")
     if not facts and not denied:
         raise CannotAssess("stat: it says nothing about any file; is the tool there?")
-    return FileStats({fact.path: fact for fact in facts}, frozenset(denied), asked)
+    found = {fact.path: replace(fact, acl=fact.path in lists) for fact in facts}
+    return FileStats(found, frozenset(denied), asked)
 
 
 def _line(line: str) -> FileFact:

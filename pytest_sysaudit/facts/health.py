@@ -238,10 +238,8 @@ def percent(part: int, whole: int) -> float:
 
 
 def is_disk(fstype: str, mount: str) -> bool:
-    """Whether a mount can fill up and is safe to ask."""
-    if fstype.startswith("fuse."):
-        return False
-    return fstype not in NOT_A_DISK or (fstype == "overlay" and mount == "/")
+    """Whether a mount can fill up and is safe to ask; without the one at / no host runs."""
+    return mount == "/" or not (fstype in NOT_A_DISK or fstype.startswith("fuse."))
 
 
 def unique_disks(found: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Mapping[str, Any]]:

@@ -25,7 +25,7 @@ from pytest_sysaudit.transport.base import CommandResult
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
-_KEEP_OUT = "|".join(sorted(NOT_A_DISK - {"overlay"}))
+_KEEP_OUT = "|".join(sorted(NOT_A_DISK))
 #: df is only asked about folders that cannot hang it. A path that is not there is hidden under a
 #: later mount; one that we may not see stays in the list, and df complains. %b undoes the octal
 #: escapes of the kernel.
@@ -33,8 +33,7 @@ _DISKS = f"""cat /proc/self/mountinfo || exit
 set --
 while read -r id parent number root path options rest; do
   kind=${{rest#*- }}; kind=${{kind%% *}}
-  case $kind in {_KEEP_OUT}|fuse.*) continue ;; esac
-  [ "$kind" = overlay ] && [ "$path" != / ] && continue
+  case $kind in {_KEEP_OUT}|fuse.*) [ "$path" = / ] || continue ;; esac
   path=$(printf '%b.' "$path"); path=${{path%.}}
   if [ ! -d "$path" ]; then
     [ -e "$path" ] && continue

@@ -15,8 +15,23 @@ if TYPE_CHECKING:
 
 _DPKG = r"${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\t${Provides}\n"
 _RPM = r"%{NAME}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t[%{PROVIDENAME}, ]\n"
+#: Data bases of managers that we do not read, or whose tool is not there or is broken.
+_OTHERS = (
+    "/var/lib/rpm/Packages",
+    "/var/lib/rpm/Packages.db",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm",
+    "/var/lib/dpkg/status.d",
+    "/var/lib/pacman/local",
+    "/var/lib/opkg",
+    "/usr/lib/opkg",
+    "/var/db/pkg",
+    "/var/db/xbps",
+    "/var/log/packages",
+    "/nix/var/nix/db",
+)
 #: A manager counts only with its data base: busybox has a dpkg and an rpm that know nothing.
-_SCRIPT = f"""if [ -s /var/lib/dpkg/status ] && command -v dpkg-query >/dev/null; then
+_SCRIPT = f"""if [ -s /var/lib/dpkg/status ]; then
   echo dpkg
   dpkg-query -W -f '{_DPKG}' || exit
 elif command -v rpm >/dev/null && [ -n "$(rpm -qa 2>/dev/null | head -n 1)" ]; then
@@ -26,6 +41,9 @@ elif [ -s /lib/apk/db/installed ]; then
   echo apk
   cat /lib/apk/db/installed || exit
 else
+  for base in {" ".join(_OTHERS)}; do
+    [ ! -e $base ] || {{ echo "no way to read the packages of $base" >&2; exit 1; }}
+  done
   exit {ABSENT}
 fi
 echo @end"""
@@ -139,5 +157,6 @@ def read(facts: Facts) -> Packages:
 
     Raises:
         NotApplicable: this host has no data base of packages.
+        CannotAssess: it has one that cannot be read here, or whose tool is missing.
     """
     return parse(script(facts.run(_SCRIPT), "package data base (dpkg, rpm, apk)"))

@@ -47,7 +47,8 @@ class Password:
 
     Attributes:
         name: the account.
-        state: ``empty`` (no password is asked), ``locked`` (none fits) or ``set``.
+        state: ``empty`` (no password is asked), ``locked`` (none fits), ``set``, or ``nis`` for a
+            line that begins with + or -, which pulls accounts in from NIS.
         scheme: how it is hashed if it is set: a name of `SCHEMES`, ``descrypt`` or ``unknown``.
     """
 
@@ -57,20 +58,22 @@ class Password:
 
 
 def parse(text: str) -> tuple[Password, ...]:
-    """Parse what is read of /etc/shadow; duplicates are kept, NIS lines are left to ``accounts``.
+    """Parse what is read of /etc/shadow; duplicates are kept.
 
     Raises:
         CannotAssess: a line is not one of shadow(5), or there is none.
     """
     found = parse_lines("/etc/shadow", text, _line)
-    if not found:
+    if all(entry.state == "nis" for entry in found):
         raise CannotAssess("/etc/shadow: no account in it")
     return tuple(found)
 
 
 def _line(line: str) -> Password | None:
-    if line[0] in "+-#":
+    if line[0] == "#":
         return None
+    if line[0] in "+-":
+        return Password(line.split(":", 1)[0], "nis")
     name, beginning, length, fields = line.rsplit(":", 3)
     if int(fields) < MINIMUM_FIELDS:
         raise ValueError("too few fields")

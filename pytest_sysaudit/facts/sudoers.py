@@ -48,11 +48,16 @@ class Sudoers:
     defaults: tuple[Default, ...]
 
     def without_password(self) -> tuple[str, ...]:
-        """Return who may run something without a password, sorted: NOPASSWD or !authenticate."""
+        """Return who may run something without a password, sorted.
+
+        That is by NOPASSWD, by !authenticate, or by membership in the exempt_group.
+        """
         users = {u for rule in self.rules if rule.authenticate is False for u in rule.users}
         for default in self.defaults:
             if default.name == "authenticate" and default.value is False:
                 users |= set(default.users or ("ALL",))
+            if default.name == "exempt_group" and default.value:
+                users.add(f"%{default.value}")
         return tuple(sorted(users))
 
 

@@ -21,6 +21,7 @@ _SCRIPT = """cd /proc/sys || exit 1
 find . -type f -exec grep -H '' {} +
 echo @end $?"""
 _DENIED = re.compile(r"grep: (?:\./)?(\S+): Permission denied", re.IGNORECASE)
+_CLOSED = re.compile(r"find: \W?\./([^'\s]+?)\W?: Permission denied", re.IGNORECASE)
 _SOME = "kernel/ostype"
 
 
@@ -28,18 +29,21 @@ _SOME = "kernel/ostype"
 class Sysctl:
     """Values by path below /proc/sys; ``sysctl["net.ipv4.ip_forward"]`` finds them by dotted name.
 
+    ``denied`` are files that may not be read, ``closed`` folders that may not be listed.
+
     An interface with a dot in its name is asked for with slashes:
     ``sysctl["net/ipv4/conf/eth0.7/rp_filter"]``.
     """
 
     values: Mapping[str, str]
     denied: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
 
     def __getitem__(self, key: str) -> str:
         path = key if "/" in key else key.replace(".", "/")
         if path in self.values:
             return self.values[path]
-        if path in self.denied:
+        if path in self.denied or any(path.startswith(f"{folder}/") for folder in self.closed):
             raise Denied(f"{key}: permission denied; reading it needs root")
         raise NotApplicable(f"this kernel has no setting {key}")
 
@@ -71,9 +75,23 @@ class Sysctl:
         """
         shape = re.compile(rf"net/{family}/conf/([^/]+)/{re.escape(name)}")
         found = [m for m in map(shape.fullmatch, sorted({*self.values, *self.denied})) if m]
+        if any(f"net/{family}/conf/".startswith(f"{folder}/") for folder in self.closed):
+            raise Denied(f"net.{family}.conf: permission denied; reading it needs root")
         if not found:
             raise NotApplicable(f"this kernel has no setting net.{family}.conf.*.{name}")
         return {m[1]: self.number(m[0]) for m in found}
+
+    def forwarding(self, family: str) -> Mapping[str, int]:
+        """Return whether each interface passes packets on; {} if the kernel has one switch only.
+
+        IPv4 packets go by the switch of the interface they came in through, and ip_forward only
+        sets all of these. IPv6 has such a switch since Linux 6.17.
+        """
+        try:
+            name = "forwarding" if family == "ipv4" else "force_forwarding"
+            return self.per_interface(family, name)
+        except NotApplicable:
+            return {}
 
     def reverse_path_filter(self) -> Mapping[str, int]:
         """Return the IPv4 filter in force by interface: the greater of its own and that of all."""
@@ -98,7 +116,8 @@ def parse(result: CommandResult) -> Sysctl:
         values[path] = f"{values[path]}\n{value}" if path in values else value.strip()
     if _SOME not in values:
         raise CannotAssess("sysctl: /proc/sys holds no kernel settings that we can read")
-    return Sysctl(values, frozenset(_DENIED.findall(result.err)))
+    denied, closed = _DENIED.findall(result.err), _CLOSED.findall(result.err)
+    return Sysctl(values, frozenset(denied), frozenset(closed))
 
 
 def read(facts: Facts) -> Sysctl:

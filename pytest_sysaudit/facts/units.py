@@ -13,7 +13,7 @@ from pytest_sysaudit.facts.reading import ABSENT, complete, script
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
-_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Result"
+_PROPERTIES = "Id,Names,LoadState,ActiveState,SubState,UnitFileState,Result"
 #: /run/systemd/system is what sd_booted(3) looks at: the tool alone may be left on any host.
 _SCRIPT = f"""[ -d /run/systemd/system ] || exit {ABSENT}
 systemctl show '*' --no-pager --property={_PROPERTIES} || exit
@@ -24,7 +24,10 @@ echo @end"""
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One unit in the words of systemd; "" for what it does not say."""
+    """One unit in the words of systemd; "" for what it does not say.
+
+    ``names`` are all its names, aliases too.
+    """
 
     name: str
     load_state: str
@@ -32,6 +35,7 @@ class Unit:
     sub_state: str
     file_state: str
     result: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,8 @@ class Units:
         return iter(self.units)
 
     def get(self, name: str) -> Unit | None:
-        """Return the loaded unit *name* (``ssh.service``); None if systemd has not loaded it."""
-        return next((unit for unit in self.units if unit.name == name), None)
+        """Return the loaded unit *name* (``ssh.service``), which may be an alias; else None."""
+        return next((unit for unit in self.units if name in (unit.name, *unit.names)), None)
 
     def is_on(self, name: str) -> bool:
         """Whether the unit *name* runs, or will at the next start.
@@ -57,8 +61,10 @@ class Units:
         unit = self.get(name)
         if unit is not None and unit.load_state != "loaded":
             return False
-        running = unit is not None and unit.active_state not in ("inactive", "failed")
-        return running or self.files.get(name, "") in ("enabled", "enabled-runtime")
+        if unit is not None and unit.active_state not in ("inactive", "failed"):
+            return True
+        names = (name, *(unit.names if unit is not None else ()))
+        return any(self.files.get(n, "") in ("enabled", "enabled-runtime") for n in names)
 
     def failed(self) -> tuple[Unit, ...]:
         """Return the units that have failed, by name; ``load_state`` tells those that are gone."""
@@ -91,6 +97,7 @@ def _unit(block: str) -> Unit:
         sub_state=fields.get("SubState", ""),
         file_state=fields.get("UnitFileState", ""),
         result=fields.get("Result", ""),
+        names=tuple(fields.get("Names", "").split()),
     )
 
 

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import Incomplete
+from pytest_sysaudit.facts.health import NOT_A_DISK
 from pytest_sysaudit.transport.base import CommandResult
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
     from pytest_sysaudit.facts.mounts import Mounts
 
-#: File systems with files of this host. Network and automount ones are left alone on purpose.
-LOCAL = frozenset(
-    {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs"}
-    | {"overlay", "aufs", "tmpfs", "ramfs", "vfat"}
-)
+#: File systems that hold nothing of this host, cannot be written, or could hang us when their
+#: server is gone. All others are searched, and so is the one at /, whatever it is.
+OTHERS = (NOT_A_DISK | {"romfs"}) - {"overlay", "ramfs"}
 #: Not this host's own files, or nobody's: container layers and kernel interfaces.
 LEFT_OUT = ("/proc", "/sys", "/var/lib/docker", "/var/lib/containers", "/var/lib/containerd")
 #: find ends with 1 if it met something that it could not look at.
@@ -92,7 +91,7 @@ def starting_points(mounts: Mounts) -> tuple[str, ...]:
         dict.fromkeys(
             mount.path
             for mount in mounts
-            if mount.type in LOCAL
+            if (mount.path == "/" or not (mount.type in OTHERS or mount.type.startswith("fuse.")))
             and not any(f"{mount.path}/".startswith(f"{path}/") for path in LEFT_OUT)
         )
     )

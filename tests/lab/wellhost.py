@@ -29,9 +29,11 @@ GROUP = "root:x:0:\ndaemon:x:1:\nshadow:x:42:\nann:x:1000:\nnogroup:x:65534:\n"
 STAT = """@stat
 755 0 0 /etc/ssh|directory
 644 0 0 /etc/ssh/sshd_config|regular file
+755 0 0 /etc/ssh/sshd_config.d|directory
 644 0 0 /etc/ssh/sshd_config.d/lab.conf|regular file
 600 0 0 /etc/ssh/ssh_host_rsa_key|regular file
 440 0 0 /etc/sudoers|regular file
+750 0 0 /etc/sudoers.d|directory
 440 0 0 /etc/sudoers.d/README|regular file
 644 0 0 /etc/passwd|regular file
 644 0 0 /etc/passwd-|regular file
@@ -43,10 +45,12 @@ STAT = """@stat
 640 0 42 /etc/gshadow-|regular file
 644 0 0 /etc/crontab|regular file
 755 0 0 /etc/cron.d|directory
+644 0 0 /etc/cron.d/backup|regular file
 755 0 0 /etc/cron.daily|directory
 755 0 0 /etc/cron.hourly|directory
 755 0 0 /etc/cron.monthly|directory
 755 0 0 /etc/cron.weekly|directory
+@acl
 @end
 """
 SYSCTL = """./kernel/ostype:Linux
@@ -66,6 +70,8 @@ SYSCTL = """./kernel/ostype:Linux
 ./net/ipv4/ip_forward:0
 ./net/ipv4/icmp_echo_ignore_broadcasts:1
 ./net/ipv4/icmp_ignore_bogus_error_responses:1
+./net/ipv4/conf/all/forwarding:0
+./net/ipv4/conf/eth0/forwarding:0
 ./net/ipv4/conf/all/accept_redirects:0
 ./net/ipv4/conf/all/secure_redirects:0
 ./net/ipv4/conf/all/send_redirects:0

@@ -39,7 +39,7 @@ NO_SHADOW = (
     answers("shadow", ""),
     answers("shadow", (2, "", "awk: cannot open /etc/shadow (No such file or directory)")),
 )
-NO_STATS = (answers("file_stats", CUT), answers("file_stats", "@stat\n@end\n"))
+NO_STATS = (answers("file_stats", CUT), answers("file_stats", "@stat\n@acl\n@end\n"))
 NO_SYSCTL = (answers("sysctl", CUT), answers("sysctl", (1, "", "sh: cd: /proc/sys")))
 NO_SEARCH = (answers("world_writable", "0\n/a"), answers("world_writable", "1000\n@end 0\n"))
 
@@ -47,11 +47,11 @@ NO_SEARCH = (answers("world_writable", "0\n/a"), answers("world_writable", "1000
 def denied(path):
     """The file's facts are refused."""
     complaint = f"stat: cannot statx '{path}': Permission denied"
-    return answers("file_stats", (0, "@stat\n755 0 0 /etc|directory\n@end\n", complaint))
+    return answers("file_stats", (0, "@stat\n755 0 0 /etc|directory\n@acl\n@end\n", complaint))
 
 
 #: No file is there.
-GONE = answers("file_stats", "@stat\n755 0 0 /etc|directory\n@end\n")
+GONE = answers("file_stats", "@stat\n755 0 0 /etc|directory\n@acl\n@end\n")
 
 
 def file_case(check, path, /, *bad, **params):
@@ -150,6 +150,7 @@ ACCOUNTS = [
         fails=(
             breaks("passwd", "/usr/sbin/nologin", "/bin/sh"),
             breaks("passwd", "/usr/sbin/nologin", ""),
+            breaks("passwd", "/usr/sbin/nologin", "/opt/nologin"),
             breaks("login_defs", "UID_MIN 1000", "UID_MIN 2000"),
         ),
         errors=(*NO_ACCOUNTS, answers("login_defs", DENIED), answers("login_defs", "UID_MIN x\n")),
@@ -160,14 +161,16 @@ ACCOUNTS = [
         fails=(
             breaks("passwd", "ann:x", "+::::::\nann:x"),
             breaks("group", "ann:x", "+:::\nann:x"),
+            breaks("shadow", "ann:", "+::0:9\nann:"),
         ),
-        errors=NO_ACCOUNTS,
+        errors=(*NO_ACCOUNTS, *NO_SHADOW),
     ),
     Case(
         test_accounts.test_group_shadow_is_empty,
         fails=(
             breaks("group", "shadow:x:42:", "shadow:x:42:ann"),
             breaks("passwd", "ann:x:1000:1000", "ann:x:1000:42"),
+            breaks("group", "shadow:x:42:", "shadow:x:42:\nbackup:x:42:ann"),
         ),
         errors=NO_ACCOUNTS,
         absent=(breaks("group", "shadow:", "other:"),),
@@ -183,6 +186,7 @@ SUDO = [
                 '[{"Options": [{"authenticate": false}], "Commands": [{"command": "ALL"}]}]}]}',
             ),
             answers("sudoers", '{"Defaults": [{"Options": [{"authenticate": false}]}]}'),
+            answers("sudoers", '{"Defaults": [{"Options": [{"exempt_group": "wheel"}]}]}'),
         ),
         errors=(
             answers("sudoers", NOT_ROOT),
@@ -197,6 +201,7 @@ SUDO = [
             breaks("file_stats", "440 0 0 /etc/sudoers|", "444 0 0 /etc/sudoers|"),
             breaks("file_stats", "440 0 0 /etc/sudoers.d/", "442 0 0 /etc/sudoers.d/"),
             breaks("file_stats", "440 0 0 /etc/sudoers.d/", "440 1000 0 /etc/sudoers.d/"),
+            breaks("file_stats", "750 0 0 /etc/sudoers.d|", "770 0 0 /etc/sudoers.d|"),
         ),
         errors=(
             *NO_STATS,
@@ -230,6 +235,13 @@ FILES = [
         )
         for path, allowed in (("/etc/passwd-", 0o644), ("/etc/shadow-", 0o640))
     ),
+    file_case(
+        test_file_modes.test_backups_of_account_files_are_no_laxer,
+        "/etc/gshadow-",
+        "640 0 1000",
+        path="/etc/gshadow-",
+        allowed=0o640,
+    ),
     *(
         file_case(
             test_file_modes.test_cron_tables_are_writable_by_root_only,
@@ -243,8 +255,8 @@ FILES = [
     Case(
         test_file_modes.test_no_host_is_trusted_by_name,
         fails=(
-            breaks("file_stats", "@end", "600 0 0 /etc/hosts.equiv|regular file\n@end"),
-            breaks("file_stats", "@end", "600 0 0 /etc/ssh/shosts.equiv|regular file\n@end"),
+            breaks("file_stats", "@acl", "600 0 0 /etc/hosts.equiv|regular file\n@acl"),
+            breaks("file_stats", "@acl", "600 0 0 /etc/ssh/shosts.equiv|regular file\n@acl"),
         ),
         errors=(*NO_STATS, denied("/etc/hosts.equiv")),
     ),
@@ -273,7 +285,11 @@ SYSTEM = [
             breaks("packages", "rc \tvsftpd", "ii \tvsftpd"),
             breaks("packages", "ii \tbash\t5\tamd64\t", "ii \tx\t5\tamd64\ttelnet-server"),
             breaks("packages", "ii \tbash", "iU \ttftpd-hpa"),
+            breaks(
+                "packages", "ii \tbash\t5\tamd64\t", "ii \tpure-ftpd-ldap\t1\tamd64\tftp-server"
+            ),
         ),
+        passes=(breaks("packages", "ii \tbash", "ii \ttftp"),),
         errors=(
             answers("packages", CUT),
             answers("packages", "dpkg\n@end\n"),
@@ -288,7 +304,10 @@ SYSTEM = [
             breaks("packages", "ii \tb", "iiR\tb"),
         ),
         errors=(answers("packages", CUT),),
-        absent=(answers("packages", ABSENT),),
+        absent=(
+            answers("packages", ABSENT),
+            answers("packages", "rpm\nbash\t5\tx86_64\tbash, \n@end\n"),
+        ),
         passes=(breaks("packages", "ii \tbash", "hi \tbash"),),
     ),
     Case(
@@ -318,6 +337,7 @@ SYSTEM = [
             breaks("units", "ActiveState=inactive", "ActiveState=active"),
             breaks("units", "cups.service disabled", "cups.service enabled"),
             breaks("units", "ssh.service enabled", "rpcbind.socket enabled"),
+            breaks("units", "Id=ssh.service", "Id=ssh.service\nNames=ssh.service inetd.service"),
         ),
         errors=(answers("units", CUT), answers("units", (1, "", "Failed to connect to bus"))),
         absent=(answers("units", ABSENT),),
@@ -406,6 +426,43 @@ def test_a_core_dump_through_an_absolute_pattern_is_fine():
         "./kernel/ostype:Linux\n./fs/suid_dumpable:2\n./kernel/core_pattern:|/usr/x\n@end 0\n",
     )
     assert case.judge(piped)[0] == "pass"
+
+
+def test_what_cron_runs_belongs_to_root():
+    check = test_file_modes.test_cron_tables_are_writable_by_root_only
+    case = Case(check, params={"path": "/etc/cron.d"})
+    job = "644 0 0 /etc/cron.d/backup"
+    for bad in ("664 0 0 /etc/cron.d/backup", "644 7 0 /etc/cron.d/backup"):
+        verdict, reason = case.judge(breaks("file_stats", job, bad))
+        assert (verdict, "/etc/cron.d/backup: " in reason) == ("fail", True)
+
+
+def test_an_access_list_is_laxer_than_any_mode():
+    case = Case(test_file_modes.test_shadow_is_private)
+    line = "-rw-r-----+ 1 root shadow 900 Jan  1 12:00 /etc/shadow"
+    verdict, reason = case.judge(breaks("file_stats", "@acl", f"@acl\n{line}"))
+    assert (verdict, "with an access list" in reason) == ("fail", True)
+
+
+def test_one_interface_may_forward_alone():
+    case = Case(test_kernel.test_packets_are_not_forwarded, params={"key": "net.ipv4.ip_forward"})
+    on = breaks("sysctl", "eth0/forwarding:0", "eth0/forwarding:1")
+    told = case.judge(on)[1].splitlines()[0]
+    assert told == "net.ipv4.ip_forward is 0, but these interfaces forward: eth0"
+    case = Case(
+        test_kernel.test_packets_are_not_forwarded, params={"key": "net.ipv6.conf.all.forwarding"}
+    )
+    on = breaks("sysctl", "@end", "./net/ipv6/conf/eth0/force_forwarding:1\n@end")
+    assert case.judge(on)[0] == "fail"
+
+
+def test_a_setting_in_a_folder_that_may_not_be_listed_is_not_absent():
+    case = Case(test_kernel.test_processes_cannot_read_each_other)
+    without = SYSCTL.replace("./kernel/yama/ptrace_scope:1\n", "")
+    assert case.judge(answers("sysctl", without))[0] == "not_applicable"
+    for quote in ("'", "\u2018"):
+        complaint = f"find: {quote}./kernel/yama{quote}: Permission denied\n"
+        assert case.judge(answers("sysctl", (0, without, complaint)))[0] == "error"
 
 
 def test_a_router_may_forward():

@@ -159,7 +159,7 @@ CASES = [
         ),
         errors=(
             answers("file_stats", CUT),
-            answers("file_stats", "/etc/ssh\n@stat\n@end\n"),
+            answers("file_stats", "/etc/ssh\n@stat\n@acl\n@end\n"),
             answers("passwd", ""),
         ),
         absent=(breaks("file_stats", "600 0 0 /etc/ssh/ssh_host_rsa_key|regular file\n", ""),),
@@ -170,6 +170,10 @@ CASES = [
             breaks("file_stats", "644 0 0 /etc/ssh/sshd_config|", "664 0 0 /etc/ssh/sshd_config|"),
             breaks("file_stats", "644 0 0 /etc/ssh/sshd_config|", "644 7 0 /etc/ssh/sshd_config|"),
             breaks("file_stats", "644 0 0 /etc/ssh/sshd_config.", "646 0 0 /etc/ssh/sshd_config."),
+            breaks("file_stats", "755 0 0 /etc/ssh|", "775 0 0 /etc/ssh|"),
+            breaks(
+                "file_stats", "755 0 0 /etc/ssh/sshd_config.d|", "755 7 0 /etc/ssh/sshd_config.d|"
+            ),
         ),
         errors=(
             answers("file_stats", CUT),

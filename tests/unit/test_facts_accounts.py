@@ -63,6 +63,8 @@ def test_broken_account_files_are_no_table(passwd, group, message):
         ("/usr/sbin/nologin", False),
         ("/bin/false", False),
         ("/bin/sync", False),
+        ("/tmp/false", True),
+        ("nologin", True),
     ],
 )
 def test_shells_to_work_in(shell, expected):
@@ -121,10 +123,11 @@ def test_password_forms(beginning, length, state, scheme):
     assert shadow.classify("a", beginning, length) == shadow.Password("a", state, scheme)
 
 
-def test_shadow_leaves_out_nis_and_comments_but_no_duplicates():
+def test_shadow_marks_nis_and_leaves_out_comments_but_no_duplicates():
     table = shadow.parse("root:!:1:9\n+::0:9\n# note::0:1\nann::0:9\nann:$6$:99:9\n")
     assert [(entry.name, entry.state) for entry in table] == [
         ("root", "locked"),
+        ("+", "nis"),
         ("ann", "empty"),
         ("ann", "set"),
     ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from lab.fake import FakeTransport
 
@@ -14,6 +18,7 @@ from pytest_sysaudit.facts import (
     packages,
     sockets,
     units,
+    world_writable,
 )
 
 
@@ -212,6 +217,15 @@ off.service masked -
 """
 
 
+def test_a_unit_is_on_by_each_of_its_names():
+    text = UNITS.replace("Id=ssh.service\n", "Id=ssh.service\nNames=sshd.service ssh.service\n")
+    found = units.parse(text)
+    assert found.get("sshd.service") is found.get("ssh.service")
+    assert found.is_on("sshd.service")
+    idle = units.parse(text.replace("ActiveState=active", "ActiveState=inactive"))
+    assert idle.is_on("sshd.service")  # it is enabled by its other name
+
+
 def test_units():
     found = units.parse(UNITS)
     assert [unit.name for unit in found.failed()] == ["bad.service", "ghost.service"]
@@ -302,6 +316,8 @@ STAT = """@stat
 755 0 0 /etc/ssh|directory
 644 0 0 /etc/passwd|regular file
 600 0 42 /etc/ssh/ssh_host_rsa_key|regular empty file
+@acl
+-rw-r--r--+ 1 root root 9 Jan  1 12:00 /etc/passwd
 @end
 """
 STAT_ERRORS = """stat: cannot statx '/etc/hosts.equiv': No such file or directory
@@ -313,6 +329,7 @@ stat: can't stat '/etc/shadow': Permission denied
 def test_file_stats_tell_absent_from_denied():
     found = table("file_stats", (0, "/etc/sudoers.d\n" + STAT, STAT_ERRORS))
     assert found["/etc/passwd"].mode == 0o644
+    assert (found["/etc/passwd"].acl, found["/etc/ssh"].acl) == (True, False)
     assert [f.path for f in found.matching("/etc/ssh/ssh_host_*_key")] == [
         "/etc/ssh/ssh_host_rsa_key"
     ]
@@ -340,15 +357,16 @@ def test_file_stats_tell_absent_from_denied():
 def test_modes_are_compared_bit_by_bit(mode, allowed, expected):
     fact = file_stats.FileFact("/x", mode, 0, 0, "regular file")
     assert fact.laxer_than(allowed) is expected
+    assert replace(fact, acl=True).laxer_than(allowed)
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
         ((0, STAT.removesuffix("@end\n"), ""), Incomplete),
-        ((0, "@stat\n@end\n", "sh: stat: not found"), CannotAssess),
+        ((0, "@stat\n@acl\n@end\n", "sh: stat: not found"), CannotAssess),
         ((0, STAT, "stat: cannot statx '/etc/passwd': Input/output error"), CannotAssess),
-        ((0, "@stat\n644 0 0 name with\n@end\n", ""), CannotAssess),
+        ((0, "@stat\n644 0 0 name with\n@acl\n@end\n", ""), CannotAssess),
         ((0, "644 0 0 /etc/passwd|regular file\n@end\n", ""), CannotAssess),
     ],
 )
@@ -391,7 +409,47 @@ def test_a_search_says_what_it_did_not_see(err, uid, whole):
             found.require_all()
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("none / 9p rw 0 0\nx /a nfs4 rw 0 0\nx /b squashfs ro 0 0\n", ("/",)),
+        ("x / fuse.fuse-overlayfs rw 0 0\nx /s fuse.sshfs rw 0 0\n", ("/",)),
+        ("x / ext4 rw 0 0\nx /usb exfat rw 0 0\nx /win fuseblk rw 0 0\n", ("/", "/usb", "/win")),
+        ("x / ext4 rw 0 0\nproc /proc proc rw 0 0\nudev /dev devtmpfs rw 0 0\n", ("/",)),
+        ("x / ext4 rw 0 0\nx /var/lib/docker/overlay2/1 overlay rw 0 0\n", ("/",)),
+    ],
+)
+def test_where_a_search_begins(lines, expected):
+    assert world_writable.starting_points(mounts.parse(lines)) == expected
+
+
 @pytest.mark.parametrize("out", ["/a\0", "/a\0@end 137\n", ""])
 def test_a_search_that_was_cut_is_no_answer(out):
     with pytest.raises(Incomplete):
         writable(out)
+
+
+@pytest.mark.skipif(not Path("/var/lib/dpkg/status").exists(), reason="needs a Debian")
+def test_a_data_base_without_its_tool_is_not_absent(tmp_path):
+    done = subprocess.run(
+        ["/bin/sh", "-c", packages._SCRIPT],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 127
+    with pytest.raises(CannotAssess, match="dpkg-query"):
+        table("packages", (done.returncode, done.stdout, done.stderr))
+
+
+def test_a_data_base_that_we_cannot_read_is_not_absent(tmp_path):
+    (tmp_path / "local").mkdir()
+    script = packages._SCRIPT.replace("/var/lib/pacman", str(tmp_path))
+    for known in ("/var/lib/dpkg/status", "/var/lib/apk", "/lib/apk/db/installed"):
+        script = script.replace(known, str(tmp_path / "none"))
+    done = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, check=False, env={"PATH": "/bin"}
+    )
+    with pytest.raises(CannotAssess, match="no way to read the packages of"):
+        table("packages", (done.returncode, done.stdout, done.stderr))
