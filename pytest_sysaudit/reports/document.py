@@ -56,7 +56,8 @@ def build(
             and ``reason`` of each.
         controls: every control that was selected.
         results: every result; no row may be missing, which is for the caller to see to.
-        gate: ``{"broken": bool, "rule": str}``; None judges by the default gate.
+        gate: ``{"broken": bool, "rule": str}``; None, or one that says neither that it is broken
+            nor which rule held, as after a run that was ended early, judges by the default gate.
 
     Returns:
         JSON data that is equal for equal parts.
@@ -105,7 +106,9 @@ def summarize(
         "by_severity": {name: _table(counts) for name, counts in severities.items()},
         "by_target": {name: _table(counts) for name, counts in targets.items()},
         "by_framework": {name: _table(counts) for name, counts in frameworks.items()},
-        "gate": clean(gate) if gate is not None else default_gate(verdicts),
+        "gate": clean(gate)
+        if gate and (gate["broken"] or gate["rule"])
+        else default_gate(verdicts),
     }
 
 

@@ -169,6 +169,13 @@ def test_the_default_gate(verdicts, broken, rule):
     assert made["summary"]["gate"] == {"broken": broken, "rule": rule}
 
 
+@pytest.mark.parametrize("gate", [None, {"broken": False, "rule": ""}])
+def test_a_gate_that_nobody_judged_never_holds_over_a_failure(gate):
+    failed = Result(control="c", check="x", target="t", verdict=Verdict.FAIL)
+    summary = document.build(RUN, [], [], [failed], gate)["summary"]
+    assert summary["gate"] == {"broken": True, "rule": "fail: 0 (found 1)"}
+
+
 def test_a_gate_that_was_judged_elsewhere_is_told_as_it_is():
     gate = {"broken": True, "rule": "fail.high: 2"}
     assert document.build(RUN, [], [], [], gate)["summary"]["gate"] == gate
