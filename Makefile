@@ -1,18 +1,30 @@
 # `make audit` runs the main job, `make test` the tests; each sets up all that it needs.
-PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The first Python that is new enough and starts (a pyenv shim may only be a name).
+ifndef PYTHON
+PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+else ifeq (,$(filter clean,$(MAKECMDGOALS)))
+RELEASE := -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+HAVE := $(shell test ! -x $(BIN)/python || $(BIN)/python $(RELEASE))
+WANT := $(shell $(PYTHON) $(RELEASE))
+ifneq ($(or $(HAVE),$(WANT)),$(or $(WANT),$(HAVE)))
+$(error $(VENV) has Python $(HAVE), $(PYTHON) is Python $(WANT): add VENV=.venv-$(WANT), or run `make clean` first)
+endif
+endif
 PYTEST_ARGS ?=
 AUDIT_ARGS ?=
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.developing
-DEBIAN := openssh-server nginx-light iproute2 tcpdump libpcap0.8 systemd-container mmdebstrap \
-  sudo chromium
+DEBIAN := openssh-server openssh-client nginx-light iproute2 tcpdump libpcap0.8 systemd-container \
+  mmdebstrap sudo chromium busybox fish mksh openssl tcsh zsh
 
 .PHONY: audit test lint typing docs bench packages clean versions
 
 $(BIN)/python:
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3.11 python3.11-venv, or make PYTHON=..."; exit 1; }
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer: apt-get install python3 python3-venv, or make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c '' 2>/dev/null || { echo "$(PYTHON) does not start: install it, or make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "$(PYTHON) has no venv module: installing $(PYTHON)-venv"; apt-get update -qq && \

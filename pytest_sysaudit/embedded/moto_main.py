@@ -20,16 +20,14 @@ def make_server(wrap: Any = lambda application: application) -> Any:
     Args:
         wrap: is given the WSGI application and returns the one to serve.
     """
-    from moto.moto_server.werkzeug_app import (
-        DomainDispatcherApplication,
-        MotoRequestHandler,
-        create_backend_app,
-    )
+    from moto.moto_server import werkzeug_app as moto
     from werkzeug import serving
 
-    application = wrap(DomainDispatcherApplication(create_backend_app))
+    application = wrap(moto.DomainDispatcherApplication(moto.create_backend_app))
+    # moto has a handler of its own since 5.2.5
+    handler = getattr(moto, "MotoRequestHandler", serving.WSGIRequestHandler)
     server = serving.make_server(
-        "127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler
+        "127.0.0.1", 0, application, threaded=True, request_handler=handler
     )
     os.environ["MOTO_PORT"] = str(server.port)
     return server
