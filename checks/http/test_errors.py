@@ -23,7 +23,8 @@ def test_error_pages_show_no_stack_trace(http_client, audit):
     """
     response = error_page(http_client)
     audit.observe("status", response.status_code)
-    assert stack_traces(response.text) == []
+    found = audit.observe("traces", stack_traces(response.text))
+    assert not found, f"the error page shows a stack trace or a debugger: {', '.join(found)}"
 
 
 @pytest.mark.control(
@@ -41,7 +42,8 @@ def test_error_pages_forbid_guessing_content_types(http_client, audit):
     """
     response = error_page(http_client)
     options = audit.observe("x-content-type-options", tokens(response, "X-Content-Type-Options"))
-    assert set(options) == {"nosniff"}
+    told = ", ".join(options) or "absent"
+    assert set(options) == {"nosniff"}, f"X-Content-Type-Options is {told}; expected: nosniff"
 
 
 @pytest.mark.control(
@@ -60,12 +62,13 @@ def test_error_pages_keep_browsers_on_https(http_client, audit):
     require_https(http_client)
     policy = audit.observe("hsts", hsts(error_page(http_client)))
     assert policy is not None, "no Strict-Transport-Security header that browsers accept"
+    assert policy.max_age > 0, "max-age=0 tells browsers to forget that they should stay on HTTPS"
 
 
 @pytest.mark.control(
     "http.error-version-disclosure",
     severity="low",
-    frameworks={"owasp-asvs-4": ["14.3.3"], "nist-800-53": ["CM-7", "SI-11"]},
+    frameworks={"owasp-asvs-4": ["14.3.3"], "nist-800-53": ["SI-11"]},
 )
 def test_error_pages_do_not_tell_versions(http_client, audit):
     """Headers of error pages do not tell the versions of the software behind them.
@@ -77,4 +80,5 @@ def test_error_pages_do_not_tell_versions(http_client, audit):
     """
     response = error_page(http_client)
     audit.observe("status", response.status_code)
-    assert disclosed_versions(response) == {}
+    told = audit.observe("versions", disclosed_versions(response))
+    assert not told, "; ".join(f"{name}: {text}" for name, text in told.items())

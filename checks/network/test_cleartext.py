@@ -49,7 +49,7 @@ def test_no_legacy_protocol_is_in_use(sniffer, audit):
 @pytest.mark.control(
     "network.name-resolution-broadcasts",
     severity="medium",
-    frameworks={"nist-800-53": ["CM-7(b)", "SC-20"], "pci-dss-4": ["2.2.4"]},
+    frameworks={"nist-800-53": ["CM-7(b)"], "pci-dss-4": ["2.2.4"]},
     inputs={"seconds": 2.0, "udp": [137, 138, 5355]},
 )
 def test_names_are_not_asked_for_by_broadcast(sniffer, audit):

@@ -24,4 +24,4 @@ def test_tls_connections_are_new_enough(sniffer, audit):
     old = seen.where(lambda one: one.number > 0 and one.version < audit.inputs.minimum)
     assert not old, f"older than {audit.inputs.minimum}: {old}"
     versions = {one.version for one in seen}  # of one that began before the capture, it is unknown
-    assert min(versions) >= audit.inputs.minimum
+    assert min(versions) >= audit.inputs.minimum, f"older: {min(versions)}"

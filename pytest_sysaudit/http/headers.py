@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_VERSION = re.compile(r"\d")
+#: A number that stands alone (nginx/1.25, IIS 10) or has a point (PHP8.2), not AmazonS3 or h2o.
+_VERSION = re.compile(r"(?<![A-Za-z0-9])v?\d|\d\.\d")
 #: Headers that name the software behind an endpoint.
 _NAMING = (
     "Server",
@@ -15,11 +16,18 @@ _NAMING = (
     "X-AspNet-Version",
     "X-AspNetMvc-Version",
     "X-Generator",
-    "X-Runtime",
+    "X-Powered-CMS",
+    "X-Jenkins",
+    "X-Mod-Pagespeed",
+    "X-Page-Speed",
+    "X-OWA-Version",
+    "MicrosoftSharePointTeamServices",
+    "Liferay-Portal",
     "Via",
 )
 _MAX_AGE = re.compile(r'"?(\d+)"?')
-_UNSAFE_ANCESTORS = frozenset({"*", "http:", "https:", "http://*", "https://*"})
+#: A source that fits every site: a scheme alone, or * for the host, with any scheme or port.
+_EVERY_SITE = re.compile(r"[a-z][a-z0-9+.-]*:(?:/{0,2})|(?:[a-z][a-z0-9+.-]*://)?\*(?::[\d*]+)?/?")
 
 
 def values(response: Any, name: str) -> list[str]:
@@ -104,7 +112,12 @@ class Csp:
         ancestors = self.directives.get("frame-ancestors")
         if ancestors is None:
             return False
-        return not _UNSAFE_ANCESTORS & {source.lower() for source in ancestors}
+        return not any(_EVERY_SITE.fullmatch(source.lower()) for source in ancestors)
+
+    @property
+    def rules_content(self) -> bool:
+        """Whether it says at all where scripts, or everything, may come from."""
+        return self.script_sources() is not None
 
     def _inline(self, kind: str) -> bool:
         sources = self.script_sources(kind)

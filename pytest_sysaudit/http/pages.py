@@ -40,9 +40,11 @@ def page(client: HttpClient, **options: Any) -> HttpResponse:
         options: as for ``client.get``.
 
     Raises:
-        CannotAssess: what is there is no page of this endpoint: an error, or a redirect elsewhere.
+        CannotAssess: what is there is no page of this endpoint: an error, or a redirect elsewhere
+            or from HTTPS to plain HTTP.
     """
     response = client.get("", **options)
+    _require_tls_kept(client, response)
     there = urlsplit(response.url).hostname
     if response.redirect_refused or there != client.settings.policy.base.host:
         where = response.redirect_refused or response.url
@@ -62,15 +64,26 @@ def error_page(client: HttpClient) -> HttpResponse:
     """Ask for a page that cannot exist and return the answer.
 
     Raises:
-        CannotAssess: the answer is no error: the server answers everything alike.
+        CannotAssess: the answer is no error: the server answers everything alike; or it came over
+            plain HTTP.
     """
     response = client.get(f"/{secrets.token_hex(12)}")
+    _require_tls_kept(client, response)
     if response.status_code < _ERRORS:
         raise CannotAssess(
             f"{response.url}: a page that does not exist is answered with "
             f"{response.status_code}, so no error page was seen"
         )
     return response
+
+
+def _require_tls_kept(client: HttpClient, response: HttpResponse) -> None:
+    """Refuse an answer that came over plain HTTP from an endpoint that is served over HTTPS."""
+    if client.settings.policy.base.scheme == "https" and urlsplit(response.url).scheme != "https":
+        raise CannotAssess(
+            f"{client.base_url} redirects to plain HTTP ({client.settings.redact(response.url)}), "
+            "where anybody on the way can change the answer; see http.https-redirect"
+        )
 
 
 def stack_traces(text: str) -> list[str]:
@@ -168,13 +181,21 @@ def allowed_methods(client: HttpClient, path: str = "") -> set[str]:
 def answers_trace(client: HttpClient) -> bool:
     """Tell whether the server takes TRACE: by sending it if the inventory allows that.
 
-    Else by what it answers to OPTIONS.
+    Else by what it answers to OPTIONS, which can say yes only: what stands before or behind the
+    program that answers may take TRACE all the same.
+
+    Raises:
+        CannotAssess: TRACE was not sent, and the server does not say that it takes it.
     """
     if "TRACE" not in client.settings.policy.methods:
+        way_out = "add TRACE to allow_methods to send one"
         try:
-            return "TRACE" in allowed_methods(client)
+            listed = "TRACE" in allowed_methods(client)
         except CannotAssess as error:
-            raise CannotAssess(f"{error}; add TRACE to allow_methods to send one") from error
+            raise CannotAssess(f"{error}; {way_out}") from error
+        if not listed:
+            raise CannotAssess(f"{client.base_url} does not list TRACE, but may take it; {way_out}")
+        return True
     response = client.request("TRACE", "", allow_redirects=False)
     return response.status_code == _OK and "TRACE /" in response.text
 

@@ -126,7 +126,7 @@ def test_trace_is_sent_where_the_inventory_allows_it(status, expected):
         assert server.requests[0].startswith("TRACE / ")
 
 
-@pytest.mark.parametrize("allow, expected", [("GET, HEAD", PASS), ("GET, trace", FAIL)])
+@pytest.mark.parametrize("allow, expected", [("GET, HEAD", ERROR), ("GET, trace", FAIL)])
 def test_trace_is_looked_up_where_it_is_not_allowed(allow, expected):
     with routes({"/": answer(b"", "200 OK", f"Allow: {allow}")}) as server:
         assert verdict_of(exposure.test_trace_is_refused, client_of(server.url))[0] is expected
@@ -200,6 +200,51 @@ def test_security_txt(fields, kind, expected):
     with routes({"/.well-known/security.txt": page}) as server:
         found = verdict_of(exposure.test_finders_of_holes_know_whom_to_tell, client_of(server.url))
     assert found[0] is expected, found
+
+
+@pytest.mark.parametrize(
+    "control, page, expected",
+    [
+        ("http.csp", "Content-Security-Policy: ;", FAIL),
+        ("http.csp", "Content-Security-Policy: upgrade-insecure-requests", FAIL),
+        ("http.csp", "Content-Security-Policy: defualt-src 'self'", FAIL),
+        ("http.csp", "Content-Security-Policy: default-src 'self'", PASS),
+        ("http.clickjacking", "Content-Security-Policy: frame-ancestors https://*:*", FAIL),
+        ("http.version-disclosure", "Server: AmazonS3", PASS),
+        ("http.version-disclosure", "X-Runtime: 0.0421", PASS),
+        ("http.version-disclosure", "X-Jenkins: 2.401.3", FAIL),
+    ],
+)
+def test_headers_that_say_less_or_more_than_they_seem_to(control, page, expected):
+    with routes({"/": answer(b"x", "200 OK", page)}) as server:
+        found = verdict_of(CHECKS[control], client_of(server.url))
+    assert found[0] is expected, found
+
+
+def test_max_age_0_keeps_nobody_on_https(tmp_path):
+    authority = Authority(tmp_path / "ca")
+    header = 'add_header Strict-Transport-Security "max-age=0" always;'
+    servers = {"zero": tls_server(authority.server(), f"location / {{ {header} return 404; }}")}
+    with nginx(tmp_path, servers) as ports:
+        client = client_of(f"https://localhost:{ports['zero']}", ca_file=str(authority.ca_file))
+        verdict, message = verdict_of(CHECKS["http.error-hsts"], client)
+    assert (verdict, "max-age=0" in message) == (FAIL, True)
+
+
+@pytest.mark.parametrize("control", ["http.hsts", "http.csp", "http.cookie-secure"])
+def test_a_page_that_comes_over_plain_http_is_none_of_an_https_endpoint(tmp_path, control):
+    authority = Authority(tmp_path / "ca")
+    good = answer(b"x", "200 OK", "Strict-Transport-Security: max-age=99999999")
+    with routes({"/down": good}) as plain:
+        leave = f"location / {{ return 302 {plain.url}/down; }}"
+        with nginx(tmp_path, {"leave": tls_server(authority.server(), leave)}) as ports:
+            client = client_of(
+                f"https://localhost:{ports['leave']}",
+                ca_file=str(authority.ca_file),
+                allow_hosts=[f"localhost:{plain.port}"],
+            )
+            verdict, message = verdict_of(CHECKS[control], client)
+    assert (verdict, "redirects to plain HTTP" in message) == (ERROR, True)
 
 
 def test_endpoint_that_answers_everything_alike_shows_no_error_page():
