@@ -99,10 +99,10 @@ class Capture:
 
     @property
     def count(self) -> int:
-        """How many packets were seen, at least.
+        """How many packets there were; ``len(capture.packets.seen)`` is how many were seen.
 
         Raises:
-            Incomplete: none, and that proves nothing.
+            Incomplete: packets may be missing, or there were none, and that proves nothing.
         """
         return len(self.packets)
 

@@ -17,10 +17,11 @@ class Sightings(Sequence[T_co], Generic[T_co]):
     """What was seen in a capture; absence is only stated if the capture allows it.
 
     If packets may have been missed, or none were seen at all, then an empty one refuses
-    ``not seen``, ``len(seen)``, ``seen == []`` and iteration with `Incomplete`, while one that
-    holds something answers as any sequence does. What comes to an end without a find (a loop over
-    all, ``x in seen``) is a statement about absence as well and is refused in the same way;
-    `where` and `none` keep the distinction, and `seen` is what was seen, without any promise.
+    ``not seen``, ``seen == []`` and iteration with `Incomplete`, while one that holds something
+    answers as any sequence does, but for ``len(seen)``: how many there were is not known, and
+    ``len(seen) < 5`` would be a statement about absence. What comes to an end without a find (a
+    loop over all, ``x in seen``) is one as well and is refused in the same way; `where` and `none`
+    keep the distinction, and `seen` is what was seen, without any promise.
 
     Attributes:
         doubt: why absence proves nothing; "" if it does.
@@ -64,7 +65,8 @@ class Sightings(Sequence[T_co], Generic[T_co]):
         return bool(self._items)
 
     def __len__(self) -> int:
-        return len(self._items) if self else 0
+        self._settle()
+        return len(self._items)
 
     @overload
     def __getitem__(self, index: int) -> T_co: ...
