@@ -311,6 +311,28 @@ def test_connection_cut_while_sudo_runs(make_bed):
             host.run(["true"])
 
 
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_shells_that_wait_make_room(make_bed, sessions):
+    """One session for a shell of root leaves none for the rest, if MaxSessions is that low."""
+    bed = make_bed("NOPASSWD: ALL", config=[f"MaxSessions {sessions}"])
+    host = bed.open(None)
+    shadow = Path("/etc/shadow").read_bytes()
+    for _ in range(2):
+        assert host.run(["id", "-un"]).out == "root\n"
+        assert host.run(["id", "-un"], user="nobody").out == "nobody\n"
+        assert host.run(["id", "-un"], user=bed.user.name).out == f"{bed.user.name}\n"
+        assert host.read("/etc/shadow") == shadow
+
+
+def test_shells_that_wait_make_room_to_kill_a_command(make_bed):
+    bed = make_bed("NOPASSWD: ALL", config=["MaxSessions 2"])
+    host = bed.open(None)
+    assert host.run(["id", "-un"]).out == "root\n"
+    with pytest.raises(TimedOut, match="it was killed"):
+        host.run(["sleep", "30"], timeout=0.3, user=bed.user.name)
+    assert host.run(["id", "-un"], user=bed.user.name).ok
+
+
 def test_without_sftp(make_bed):
     host = make_bed("NOPASSWD: ALL", sftp=None).open(None)
     assert host.read("/etc/shadow") == Path("/etc/shadow").read_bytes()

@@ -117,6 +117,11 @@ class SftpFiles:
                 raise NoSftp from error
         return self._client
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a channel."""
+        return self._client is not None
+
     def close(self) -> None:
         """Close the channel; the next question opens it again."""
         client, self._client = self._client, None

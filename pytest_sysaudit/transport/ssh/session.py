@@ -289,7 +289,7 @@ class Session:
         """Run *script* on a further channel; return whether it ended in time."""
         deadline = Deadline(_STOP_TIME)
         try:
-            channel = self._wire.open_session(timeout=_STOP_TIME)
+            channel = self._spare_channel()
             stream = ChannelStream(self._wire, channel, command_line(script))
             stream.end_input()
             while not stream.ended and not deadline.passed:
@@ -303,6 +303,18 @@ class Session:
             self.die(ConnectionLost(f"{self.name}: the server does not answer any more"))
             return False
         return True
+
+    def _spare_channel(self) -> paramiko.Channel:
+        """Open a channel beside the one in use; where the server allows none, make room."""
+        deadline = Deadline(_SETTLE)
+        while True:
+            try:
+                return self._wire.open_session(timeout=_STOP_TIME)
+            except paramiko.ChannelException:
+                if deadline.passed:
+                    raise
+                self._make_room()
+                time.sleep(0.05)
 
 
 def _short(command: Command) -> str:

@@ -73,7 +73,7 @@ class SshTransport:
             connection,
             open_timeout=self._open_timeout,
             limit=self._limit,
-            make_room=lambda: self._sftp.close(),  # noqa: PLW0108 - it is made below
+            make_room=self._make_room,
         )
         self._sftp = SftpFiles(target.name, self._sftp_channel)
         self._commands = CommandFiles(target.name, self.run)
@@ -189,6 +189,13 @@ class SshTransport:
             raise
         self._shells[user] = shell
         return shell
+
+    def _make_room(self) -> None:
+        """Give up a channel that is not in use: files first, then the oldest shell."""
+        if self._sftp.is_open:
+            self._sftp.close()
+        elif self._shells:
+            self._shells.pop(next(iter(self._shells))).close()
 
     def read(self, path: str, *, limit: int = 1 << 24) -> bytes:
         """Return the content of a regular file; see `Transport.read`."""
