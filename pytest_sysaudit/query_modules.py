@@ -1,12 +1,13 @@
 """testinfra's modules in which a "no" could be wrong, made so that it is right.
 
 =================  ==============================================================================
-file               ``exists``, ``is_*``, ``contains``: a folder we may not enter is `Denied`;
-                   checksums of a missing or unreadable file are no empty text
+file               ``exists``, ``is_*``, ``contains``, ``linked_to``: a folder we may not enter is
+                   `Denied`; checksums of a missing or unreadable file are no empty text
 package            "not installed" only when the package manager said so
-user, group        "does not exist" only when the user data base said so
-service            ``exists`` means this name, not one that begins with it; "not running" and "not
-                   enabled" only when the init system said so
+user, group        "does not exist" only when the user data base said so; passwords and their ages
+                   are `Denied` to those who may not read /etc/shadow
+service            ``exists`` means this name, not one that begins with it; "not running", "not
+                   enabled" and "not masked" only when the init system said so
 socket             a failed ``ss`` is no empty list; 127.0.0.1:P is served by 0.0.0.0:P
 process            a process table without process 1 is `Incomplete` (hidepid)
 sudo               belongs to one thread; a refusal is `Denied`
@@ -43,6 +44,8 @@ from pytest_sysaudit.queries import denied, failed, missing
 
 #: How strerror ends a message about a path that does not exist.
 _ABSENT = ("No such file or directory", "Not a directory")
+#: What systemctl says of a unit that it does not know.
+_NO_UNIT = re.compile(r"No such file or directory\s*$|not found|does not exist")
 
 
 class SureFile(GNUFile):  # type: ignore[misc]  # testinfra ships no types
@@ -75,6 +78,15 @@ class SureFile(GNUFile):  # type: ignore[misc]  # testinfra ships no types
             return False
         error = Denied if denied(result) else CannotAssess
         raise error(f"{self.path}: {reason or f'exit code {result.rc}'}")
+
+    @property
+    def linked_to(self) -> str:
+        """The path without any link in it; readlink is silent about folders we may not enter."""
+        result = self._host.run("readlink -f %s", self.path)
+        if result.rc != 0:
+            self._holds("-e")
+            raise missing(result)
+        return str(result.stdout.rstrip("\n"))
 
     def contains(self, pattern: str) -> bool:
         """Return whether a line fits the basic regular expression *pattern*."""
@@ -180,6 +192,18 @@ class SureUser(User):  # type: ignore[misc]  # testinfra ships no types
             return False
         raise failed(result)
 
+    @classmethod
+    def check_output(cls, command: str, *args: str, **kwargs: Any) -> str:
+        """Return what *command* printed; of shadow, only if we may read it.
+
+        Others are told nothing, in silence, or what libnss-systemd makes up for root.
+        """
+        if command.startswith("getent shadow"):
+            may = cls._host.run('test -r /etc/shadow || test "$(id -u)" = 0')
+            if may.rc != 0:
+                raise Denied("/etc/shadow: permission denied; reading it needs root")
+        return str(super().check_output(command, *args, **kwargs))
+
 
 class SureGroup(Group):  # type: ignore[misc]  # testinfra ships no types
     """A group; testinfra asks through a pipe, where a failed getent looks like an empty group."""
@@ -248,6 +272,15 @@ class SureSystemdService(SystemdService):  # type: ignore[misc]  # testinfra shi
         if result.rc != 1 or denied(result):
             raise failed(result)
         return _runs(self)
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether the unit cannot be started at all."""
+        result = self._host.run("systemctl is-enabled -- %s", self.name)
+        state = result.stdout.strip()
+        if not state and (denied(result) or not _NO_UNIT.search(result.stderr)):
+            raise failed(result)
+        return bool(state == "masked")
 
     @property
     def is_enabled(self) -> bool:
