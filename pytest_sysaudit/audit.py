@@ -19,12 +19,20 @@ Judge = Callable[[BaseException], tuple[Verdict, str]]
 def judge(error: BaseException) -> tuple[Verdict, str]:
     """Return the verdict that *error* stands for, and its reason."""
     if isinstance(error, AssertionError):
-        return Verdict.FAIL, str(error) or "assertion failed"
+        return Verdict.FAIL, _told(error) or "assertion failed"
     if isinstance(error, NotApplicable):
         return Verdict.NOT_APPLICABLE, str(error)
     if isinstance(error, CannotAssess):
         return Verdict.ERROR, str(error)
-    return Verdict.ERROR, f"{type(error).__name__}: {error}"
+    return Verdict.ERROR, f"{type(error).__name__}: {_told(error)}".removesuffix(": ")
+
+
+def _told(error: BaseException) -> str:
+    """Return the text of *error*, which may be of a class that cannot tell its own."""
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001 - it is the check's code
+        return f"(its text cannot be had: {type(broken).__name__})"
 
 
 class Inputs(Mapping[str, Any]):

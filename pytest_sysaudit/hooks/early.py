@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
 
-from pytest_sysaudit.hooks.keys import state_key
+from pytest_sysaudit.hooks.keys import state_key, uncollected_key
 from pytest_sysaudit.hooks.late import engage
 
 FAMILIES = ("host", "ssh_host", "aws_session", "http_client", "sniffer")
@@ -47,6 +47,16 @@ def _is_own(name: str, definitions: Sequence[pytest.FixtureDef[Any]]) -> bool:
         if name not in definition.argnames:
             return False
     return False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.failed:
+        collector.config.stash.setdefault(uncollected_key, []).append(report.nodeid)
+    return report
 
 
 @pytest.hookimpl(trylast=True)

@@ -21,6 +21,22 @@ audit_key: pytest.StashKey[Audit] = pytest.StashKey()
 """In an item: what its check told the report."""
 
 
+uncollected_key = pytest.StashKey[list[str]]()
+"""In the config: the files that this process could not collect."""
+
+_LOOKS = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
+
+
+def only_looks(config: pytest.Config) -> bool:
+    """Whether pytest was asked to show what there is: then no target is touched."""
+    return any(config.getoption(name, False) for name in _LOOKS)
+
+
+def judges(config: pytest.Config) -> bool:
+    """Whether checks are carried out, and not only listed or (``--setup-only``) set up."""
+    return not only_looks(config) and not config.getoption("setuponly", False)
+
+
 def state_of(config: pytest.Config) -> State:
     """Return the state of the run."""
     if state_key not in config.stash:

@@ -17,7 +17,7 @@ import pytest
 
 from pytest_sysaudit import __version__
 from pytest_sysaudit.errors import ReportError
-from pytest_sysaudit.hooks.keys import check_key, state_of
+from pytest_sysaudit.hooks.keys import check_key, judges, state_of, uncollected_key
 from pytest_sysaudit.hooks.options import report_writers
 from pytest_sysaudit.record import Control, Plain, Result, Verdict, utc_text
 
@@ -44,7 +44,7 @@ class Recorder:
         self.expected: dict[str, dict[str, Plain]] = {}
         self.target_states: dict[str, dict[str, Plain]] = {}
         self.other_failures = 0
-        self.other_tests = 0
+        self.uncollected = config.stash.get(uncollected_key, [])
         self.document: dict[str, Any] | None = None
         self.written: list[tuple[str, Path]] = []
         self.unwritten: list[str] = []
@@ -66,7 +66,6 @@ class Recorder:
         if plain is None:
             ours = hasattr(report, "sysaudit_verdict")
             self.other_failures += report.failed and not ours
-            self.other_tests += report.when == "call" and not ours
             return
         control = Control.from_plain(plain["control"])
         self.controls[control.id] = control
@@ -75,6 +74,10 @@ class Recorder:
         for result in found:
             self.config.hook.pytest_sysaudit_result(result=result)
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:  # from a worker; those of this process were kept before we were there
+            self.uncollected.append(report.nodeid)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.state.failure is not None:
@@ -82,7 +85,7 @@ class Recorder:
             return
         self.add_expected(self.state.expected)
         self.controls = {**self.state.controls, **self.controls}
-        if self.config.option.collectonly or not self.expected:
+        if not judges(self.config) or not self.expected:
             return
         self.add_targets(self.state.target_states())
         self._fill_gaps(session)
@@ -111,13 +114,16 @@ class Recorder:
         if ended not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return int(ended)
         failed, unassessed = verdicts.count(Verdict.FAIL), verdicts.count(Verdict.ERROR)
-        if failed or self.other_failures:
-            self.broken_rule = f"fail: {failed} found, 0 allowed" if failed else ""
+        if self.uncollected:  # nobody knows which checks are in there
+            self.broken_rule = f"could not be collected: {', '.join(sorted(set(self.uncollected)))}"
+        elif failed:
+            self.broken_rule = f"fail: {failed} found, 0 allowed"
+        if failed or self.other_failures or self.uncollected:
             return int(pytest.ExitCode.TESTS_FAILED)
         if unassessed:
             self.broken_rule = f"error (not assessed): {unassessed} found, 0 allowed"
             return NOT_ASSESSED
-        return int(pytest.ExitCode.OK)
+        return int(ended)
 
     def _build(self, session: pytest.Session) -> dict[str, Any]:
         from pytest_sysaudit.reports.document import build

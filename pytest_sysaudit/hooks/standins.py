@@ -14,7 +14,7 @@ import pytest
 
 from pytest_sysaudit.errors import SysauditError
 from pytest_sysaudit.hooks.check import Check
-from pytest_sysaudit.hooks.keys import check_key, state_of
+from pytest_sysaudit.hooks.keys import check_key, only_looks, state_of
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
@@ -90,7 +90,7 @@ def _needed(checks: Iterable[Check], known: dict[str, Target]) -> dict[str, Targ
 def pytest_runtestloop(session: pytest.Session) -> object:
     """Open what the checks need. Workers of pytest-xdist are given the controller's stand-ins."""
     config = session.config
-    if config.option.collectonly or not any(check_key in item.stash for item in session.items):
+    if only_looks(config) or not any(check_key in item.stash for item in session.items):
         return (yield)
     state = state_of(config)
     checks = [item.stash[check_key] for item in session.items if check_key in item.stash]

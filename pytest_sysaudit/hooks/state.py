@@ -111,8 +111,9 @@ class State:
         name = request.fixturename
         if not hasattr(request, "param"):
             raise CannotAssess(
-                f"{name!r} was asked for while the test ran: name it among the arguments of the "
-                "test or of a fixture, so that the test runs once for each target"
+                f"{name!r} has no target here: neither a unittest.TestCase nor what "
+                "request.getfixturevalue() asks for can be run once for each target; name it among "
+                "the arguments of a test function or of a fixture"
             )
         if not hasattr(request.param, "entry"):
             raise CannotAssess(

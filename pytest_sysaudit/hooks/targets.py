@@ -11,7 +11,7 @@ import pytest
 
 from pytest_sysaudit.errors import SysauditError
 from pytest_sysaudit.hooks.early import FAMILIES, own_fixtures
-from pytest_sysaudit.hooks.keys import state_of
+from pytest_sysaudit.hooks.keys import only_looks, state_of
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
@@ -135,7 +135,7 @@ def _regions(config: pytest.Config, target: Target) -> Sequence[str | None]:
     regions: tuple[str, ...] = getattr(target.entry, "regions", ())
     if "all" not in regions:
         return regions or (None,)
-    if config.option.collectonly:
+    if only_looks(config):
         return ("all",)
     try:
         state = state_of(config)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sysaudit.hooks.keys import check_key, state_of
+from pytest_sysaudit.hooks.keys import check_key, judges, state_of
 from pytest_sysaudit.hooks.recorder import recorder_key
 from pytest_sysaudit.text import plural
 
@@ -54,8 +54,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     config = session.config
     reporter = config.pluginmanager.getplugin("terminalreporter")
     checks = [item for item in session.items if check_key in item.stash]
-    plain = reporter is not None and config.get_verbosity() == 0
-    if not plain or not checks or len(checks) != len(session.items) or config.option.collectonly:
+    plain = reporter is not None and config.get_verbosity() == 0 and judges(config)
+    if not plain or not checks or len(checks) != len(session.items):
         return
     progress = Progress(reporter)
     for item in checks:

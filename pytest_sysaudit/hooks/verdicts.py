@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 MESSAGE_LIMIT = 4000
 """Characters of a message that a report keeps."""
+
+
+_NO_FINDING = re.compile(r"^async def functions are not|^Timeout .* from pytest-timeout\.")
+"""What pytest and its plugins say through ``pytest.fail`` where no requirement was judged."""
 
 
 @dataclass(slots=True)
@@ -52,7 +57,8 @@ def judge(error: BaseException) -> tuple[Verdict, str]:
     if isinstance(error, pytest.skip.Exception):
         return Verdict.NOT_APPLICABLE, error.msg or "skipped"
     if isinstance(error, pytest.fail.Exception):
-        return Verdict.FAIL, error.msg or "failed"
+        message = error.msg or "failed"
+        return Verdict.ERROR if _NO_FINDING.search(message) else Verdict.FAIL, message
     if "botocore" in sys.modules:
         from pytest_sysaudit.aws.outcomes import explain
 
@@ -131,6 +137,8 @@ def _judge_phase(
     if error is None:
         if report.failed:  # XPASS(strict)
             course.verdicts.append((Verdict.FAIL, str(report.longrepr)))
+        elif call.when == "call":
+            course.verdicts.append((Verdict.PASS, ""))
         return
     verdict, message = judge(error)
     if check.manual and verdict is Verdict.NOT_APPLICABLE:
@@ -146,12 +154,17 @@ def _judge_phase(
         del report.wasxfail  # an error is not covered by an expected failure
         report.outcome = "failed"
     if verdict is Verdict.WAIVED:
-        course.waiver = {"by": "xfail marker", "reason": str(report.wasxfail), "raw": "fail"}
+        course.waiver = _waiver(str(report.wasxfail))
     course.verdicts.append((verdict, message))
     if verdict in (Verdict.NOT_APPLICABLE, Verdict.MANUAL):
         report.outcome = "skipped"
         path, line, _ = report.location
         report.longrepr = (path, (line or 0) + 1, f"Skipped: {printable(message)}")
+
+
+def _waiver(reason: str) -> dict[str, Plain]:
+    raw = "not run" if reason.startswith("[NOTRUN]") else "fail"
+    return {"by": "xfail marker", "reason": reason, "raw": raw}
 
 
 def _bury_dead(item: pytest.Item, check: Check, call: pytest.CallInfo[None]) -> None:
@@ -192,7 +205,7 @@ def _show(
     report.sections = [(name, redact(printable(text))) for name, text in report.sections]
     if not report.failed or call.excinfo is None:
         return
-    if state.config.option.tbstyle == "auto":
+    if state.config.getoption("tbstyle", "auto") == "auto":
         report.longrepr = short_repr(
             call.excinfo, redact(settled(printable(judge(call.excinfo.value)[1])))
         )
@@ -202,7 +215,10 @@ def _show(
 
 def short_repr(excinfo: pytest.ExceptionInfo[BaseException], message: str) -> Any:
     """Return pytest's own representation of an error, with *message* for its text."""
-    shown: Any = excinfo.getrepr(style="value")
+    try:
+        shown: Any = excinfo.getrepr(style="value")
+    except Exception:  # noqa: BLE001 - the error's own __str__ fails
+        shown = excinfo.getrepr(style="native")
     if shown.reprcrash is not None:
         shown.reprcrash.message = message
     for entry in shown.reprtraceback.reprentries:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sysaudit.errors import SysauditError
-from pytest_sysaudit.hooks.keys import state_key, state_of
+from pytest_sysaudit.hooks.keys import only_looks, state_key, state_of
 from pytest_sysaudit.hooks.recorder import recorder_key
 from pytest_sysaudit.hooks.standins import start_for
 
@@ -48,7 +48,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         state.dead_standins.update(given.get("dead", {}))
         return
     distributed = getattr(config.option, "dist", "no") != "no"
-    if not distributed or config.option.collectonly or not state.wanted:
+    if not distributed or only_looks(config) or not state.wanted:
         return
     try:
         start_for(config, state.selected)

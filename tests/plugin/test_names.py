@@ -142,7 +142,7 @@ def test_the_target_comes_first_in_the_id_whoever_parametrizes_the_rest(project)
             def test_x(audit, request):
                 request.getfixturevalue("http_client")
             """,
-            "'http_client' was asked for while the test ran",
+            "'http_client' has no target here",
         ),
     ],
 )

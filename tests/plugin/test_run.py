@@ -248,3 +248,66 @@ def test_a_secret_is_asked_for_once_on_a_terminal_while_pytest_captures(project)
     assert os.waitstatus_to_exitcode(status) == 0, shown.decode()
     assert asked == 1
     assert b"open sesame" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "verdict"),
+    [([], 2, "error"), (["--continue-on-collection-errors"], 1, "pass"), (["-n2"], 1, "pass")],
+)
+def test_a_file_that_cannot_be_collected_is_never_green(project, arguments, code, verdict):
+    project.check("def test_x(host):\n    assert True\n")
+    project.check("import there_is_no_such_module\n", "test_broken.py")
+    result = project.run("--audit-target=alpha", *arguments)
+    assert result.ret == code
+    assert project.verdicts() == {("alpha", "test_x"): verdict}
+    if code == 1:
+        rule = "could not be collected: checks/test_broken.py"
+        assert project.document["summary"]["gate"] == {"broken": True, "rule": rule}
+
+
+@pytest.mark.parametrize(
+    "arguments", ["--setup-plan", "--setup-only", "--fixtures", "--fixtures-per-test"]
+)
+def test_what_is_only_shown_is_not_judged(project, refused_port, arguments):
+    project.inventory(f"version: 1\nhosts: {{x: {{address: 127.0.0.1, port: {refused_port}}}}}\n")
+    project.check("def test_x(host):\n    assert True\n")
+    result = project.run(arguments)
+    result.stdout.no_fnmatch_line("*= audit =*")
+    assert not (project.path / "out.json").exists()
+    assert result.ret == (1 if arguments == "--setup-only" else 0)
+
+
+@pytest.mark.parametrize("plugin", ["terminal", "capture", "logging", "junitxml", "subtests"])
+def test_pytest_without_one_of_its_own_plugins(project, plugin):
+    project.check(CHECKS)
+    result = project.run("-p", f"no:{plugin}", "--audit-target=alpha")
+    assert result.ret == 1
+    assert project.verdicts() == {("alpha", "test_good"): "pass", ("alpha", "test_bad"): "fail"}
+
+
+def test_an_error_that_cannot_tell_its_text_ends_its_own_check_only(project):
+    project.check(
+        """
+        class Odd(Exception):
+            def __str__(self):
+                raise ValueError("no text")
+
+        class OddAssertion(Odd, AssertionError):
+            pass
+
+        def test_1(host):
+            raise Odd
+
+        def test_2(host):
+            raise OddAssertion
+
+        def test_3(host):
+            assert True
+        """
+    )
+    assert project.run("--audit-target=alpha").ret == 1
+    verdicts = {name: verdict for (_, name), verdict in project.verdicts().items()}
+    assert verdicts == {"test_1": "error", "test_2": "fail", "test_3": "pass"}
+    assert (
+        "Odd: (its text cannot be had: ValueError)" in project.row("alpha", "::test_1")["message"]
+    )

@@ -15,6 +15,7 @@ import pytest
         ("audit.not_applicable('no sshd')", "not_applicable", "no sshd", 0),
         ("pytest.skip('not here')", "not_applicable", "not here", 0),
         ("1 / 0", "error", "ZeroDivisionError", 10),
+        ("pytest.xfail('known')", "waived", "known", 0),
         ("host.run('true')", "error", "without asserting", 10),
         ("for x in ():\n        assert x", "error", "no assert was reached", 10),
         ("for x in (1,):\n        assert x", "pass", "", 0),
@@ -216,3 +217,78 @@ def test_what_was_not_run_is_in_the_report(project):
     assert verdicts["alpha", "test_1"] == "fail"
     assert verdicts["beta", "test_2"] == "error"
     assert "the run ended before" in project.row("beta", "::test_2")["message"]
+
+
+def test_rows_that_pass_do_not_hide_a_tear_down_that_fails(project):
+    project.check(
+        """
+        @pytest.fixture
+        def late(host):
+            yield
+            raise OSError("disk gone")
+
+        def test_x(late, audit):
+            with audit.resource("a"):
+                assert True
+        """
+    )
+    assert project.run("--audit-target=alpha").ret == 10
+    assert project.verdicts() == {("alpha", "test_x[a]"): "pass", ("alpha", "test_x"): "error"}
+
+
+@pytest.mark.parametrize(
+    ("second", "verdict", "code"),
+    [
+        ("assert True", "pass", 0),
+        ("pytest.skip('not here')", "pass", 0),
+        ("assert False", "fail", 1),
+        ("1 / 0", "error", 10),
+    ],
+)
+def test_subtests_count_towards_the_verdict(project, second, verdict, code):
+    project.check(
+        f"""
+        def test_x(host, subtests):
+            with subtests.test("one"):
+                assert True
+            with subtests.test("two"):
+                {second}
+        """
+    )
+    assert project.run("--audit-target=alpha").ret == code
+    assert project.verdicts() == {("alpha", "test_x"): verdict}
+
+
+def test_what_was_not_judged_is_an_error_though_pytest_says_failed(project):
+    project.check(
+        """
+        import time
+
+        @pytest.mark.timeout(0.5)
+        def test_hangs(host):
+            time.sleep(60)
+            assert False, "never reached"
+
+        async def test_async(host):
+            assert True
+        """
+    )
+    assert project.run("--audit-target=alpha").ret == 10
+    assert project.verdicts() == {
+        ("alpha", "test_hangs"): "error",
+        ("alpha", "test_async"): "error",
+    }
+    assert project.row("alpha", "::test_hangs")["message"].startswith("Timeout (>0.5s)")
+
+
+def test_a_check_that_is_not_run_because_it_fails_says_so(project):
+    project.check(
+        """
+        @pytest.mark.xfail(run=False, reason="it hangs")
+        def test_x(host):
+            assert True
+        """
+    )
+    assert project.run("--audit-target=alpha").ret == 0
+    row = project.row("alpha", "::test_x")
+    assert (row["verdict"], row["waiver"]["raw"]) == ("waived", "not run")
