@@ -69,6 +69,9 @@ def open_session(target: Target, secrets: Secrets, *, on_call: OnCall | None = N
     try:
         session = AwsSession(target, entry, external_id, on_call)
         session.identify()
+        if not entry.embedded:
+            keys = session.get_credentials().get_frozen_credentials()
+            secrets.hide(keys.secret_key, keys.token)
     except (BotoCoreError, ClientError, ResponseParserError, OSError, ValueError) as error:
         raise _refusal(target, error) from error
     return session

@@ -282,8 +282,13 @@ class AuditAdapter(HTTPAdapter):
             "headers": clean_headers(((n, printable(v)) for n, v in lines), self.redact),
             "body_sha256": hashlib.sha256(body).hexdigest(),
             "body_size": len(body),
-            "body_start": self.redact(printable(decode(body[:BODY_START]))),
+            "body_start": self._beginning(body),
         }
+
+    def _beginning(self, body: bytes) -> str:
+        """Return the text that *body* begins with, cut where no part of a secret is left."""
+        text = printable(decode(body[: 2 * BODY_START]))
+        return self.redact(text)[:BODY_START]
 
 
 def _timings(watch: Watch) -> Timings:

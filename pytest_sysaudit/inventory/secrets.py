@@ -92,6 +92,12 @@ class Secrets:
         path = base / _expanded(name, purpose)
         return self._once((kind, str(path)), purpose, lambda: _from_file(path))
 
+    def hide(self, *values: str | None) -> None:
+        """Tell the redactor about secrets that came from elsewhere, as those of a login."""
+        with self._lock:
+            for value in filter(None, values):
+                self._redactor.add(value)
+
     def _once(self, key: tuple[str, str], purpose: str, read: Callable[[], str]) -> str:
         """Return what *read* gives, and the same from then on; a refusal is final too."""
         with self._lock:

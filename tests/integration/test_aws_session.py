@@ -23,6 +23,8 @@ from pytest_sysaudit.errors import (
     Unreachable,
     WrongIdentity,
 )
+from pytest_sysaudit.evidence.redact import MASK, Redactor
+from pytest_sysaudit.inventory.secrets import Secrets
 
 pytest_plugins = ("lab.moto_fixtures",)
 
@@ -49,6 +51,14 @@ def test_it_is_a_boto3_session_that_knows_its_account(moto):
     assert session.region_name == "us-east-1"
     assert session.client("iam").meta.config.user_agent_extra == "pytest-sysaudit"
     assert session.client("s3").meta.endpoint_url == moto.url
+
+
+def test_the_keys_of_the_session_are_taken_out_of_all_texts(moto, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalr/hush+hush")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "IQoJ-hush-hush")
+    redactor = Redactor()
+    open_session(moto.target(), Secrets(redactor))
+    assert redactor.text("wJalr/hush+hush, IQoJ-hush-hush") == f"{MASK}, {MASK}"
 
 
 def test_arns_are_of_the_accounts_own_partition(moto):

@@ -24,6 +24,7 @@ from pytest_sysaudit.errors import (
     TimedOut,
     Unreachable,
 )
+from pytest_sysaudit.http.exchange import BODY_START
 from pytest_sysaudit.http.failures import NotListening, TlsFailed, Untrusted
 
 
@@ -567,3 +568,12 @@ def test_encrypted_client_key_does_not_ask_on_the_terminal(tmp_path):
     (tmp_path / "me.pem").write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
     with pytest.raises(CannotAssess, match="encrypted"):
         client_of("https://localhost", base=tmp_path, client_cert="me.pem")
+
+
+def test_a_secret_where_the_record_of_a_body_ends_leaves_no_part(monkeypatch):
+    monkeypatch.setenv("SHOP_TOKEN", "correct-horse-battery")
+    body = b"." * (BODY_START - 12) + b"correct-horse-battery and more"
+    with routes({"/": answer(body)}) as server:
+        response = client_of(server.url, auth={"bearer": "env:SHOP_TOKEN"}).get("")
+    assert "correct" not in response.exchange.body_start
+    assert len(response.exchange.body_start) == BODY_START
