@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from lab.report_sample import RUN, controls, nasty, results, sample, targets
 
+from pytest_sysaudit.inventory.target import Kind
 from pytest_sysaudit.record import Control, Result, Severity, Verdict
 from pytest_sysaudit.reports import document, json_report
 from pytest_sysaudit.reports.plain import as_text, clean
@@ -80,6 +81,13 @@ def test_keys_in_another_order_give_the_same_bytes():
 @pytest.mark.parametrize("make", [sample, nasty, lambda: document.build(RUN, [], [], [])])
 def test_the_published_schema_accepts_what_is_written(make):
     jsonschema.Draft202012Validator(json_report.schema()).validate(make())
+
+
+@pytest.mark.parametrize("kind", [*Kind, "testinfra"])
+def test_the_published_schema_knows_all_kinds_of_targets(kind):
+    made = document.build(RUN, [{**targets()[0], "kind": kind}], [], [])
+    written = json.loads(document.dumps(made))
+    jsonschema.Draft202012Validator(json_report.schema()).validate(written)
 
 
 @pytest.mark.parametrize(
