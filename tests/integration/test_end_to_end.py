@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import uuid
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from lab.faults import refused, unanswered
@@ -211,6 +214,38 @@ def test_a_connection_that_dies_in_mid_command_is_an_error_and_ends_the_target(p
         ("web", "test_3"): "error",
     }
     assert project.row("web", "::test_3")["message"].startswith("not assessed: ")
+
+
+@needs_sshd
+@pytest.mark.parametrize("where", ["here", "far"])
+def test_ctrl_c_leaves_a_report_and_nothing_that_runs(project, where):
+    before = set(Path(tempfile.gettempdir()).glob("sysaudit-*/far"))
+    number = f"9{uuid.uuid4().int % 10**9}"
+    write(project, hosts={"here": {"connection": "local"}, "far": {"embedded": True}})
+    project.check(f"""
+        def test_1(host):
+            assert host.run("sleep {number}").rc == 0
+
+        def test_2(ssh_host):
+            assert ssh_host.run("true").rc == 0
+    """)
+
+    def left() -> list[psutil.Process]:
+        argv = ["sleep", number]
+        return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == argv]
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "--audit-report=json=out.json", "checks"]
+        + ([] if where == "here" else ["--audit-target=far"]),
+        cwd=project.path,
+        stdout=subprocess.DEVNULL,
+    )
+    wait_until(left, 60)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 2
+    wait_until(lambda: not left())
+    assert set(project.verdicts().values()) == {"error"}
+    assert set(Path(tempfile.gettempdir()).glob("sysaudit-*/far")) <= before
 
 
 @pytest.mark.slow
