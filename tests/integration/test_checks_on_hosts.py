@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 CHECKS = ["checks/linux", "checks/ssh", "checks/health"]
 
 #: What only root is told; and what this kernel and these hosts do not have.
-NEEDS_ROOT = {"account.empty-password", "account.hash-strength", "sudo.nopasswd"}
+NEEDS_ROOT = {"account.nis", "account.empty-password", "account.hash-strength", "sudo.nopasswd"}
 NEEDS_ROOT |= {"files.ww-files", "files.ww-dirs"}
 NOT_HERE = {"kernel.ptrace", "health.swap"}
 #: What nobody can plant in a second, or would make the host useless.
