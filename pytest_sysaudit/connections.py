@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_sysaudit.errors import CannotAssess, Unreachable
+from pytest_sysaudit.errors import CannotAssess, SysauditError, Unreachable
 from pytest_sysaudit.inventory.target import Kind, Target
 from pytest_sysaudit.record import Plain
 
@@ -176,7 +176,15 @@ class Connections:
         from pytest_sysaudit.host import Host
         from pytest_sysaudit.transport import open_transport
 
-        transport = open_transport(target, self._secrets, self.targets, extra=self._transports)
+        try:
+            transport = open_transport(target, self._secrets, self.targets, extra=self._transports)
+        except SysauditError:
+            raise
+        except (Exception, SystemExit) as error:  # a fault of a transport, maybe not of ours
+            words = f"{type(error).__name__}: {error}".rstrip(": ")
+            raise Unreachable(
+                f"{target.name}: its transport broke while opening: {words}"
+            ) from error
         return Host(target, transport, extra_facts=self._facts)
 
     def _new_aws(self, target: Target) -> AwsSession:

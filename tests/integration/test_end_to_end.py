@@ -94,6 +94,25 @@ def test_many_names_of_one_server_do_not_drive_each_other_out(project, tmp_path)
     assert list(project.verdicts().values()) == ["pass"] * 25
 
 
+@pytest.mark.parametrize("error", ["RuntimeError()", "KeyError('x')", "SystemExit(3)"])
+def test_a_transport_that_breaks_is_one_dead_target(project, error):
+    write(project, hosts={"web": {"address": "192.0.2.1"}})
+    (project.path / "conftest.py").write_text(
+        f"def opener(*_):\n    raise {error}\n"
+        "def pytest_sysaudit_transports():\n    return {'ssh': opener}\n"
+    )
+    project.check(
+        """
+        def test_1(host): assert host
+        def test_2(host): assert host
+        """
+    )
+    assert project.run().ret == 10
+    reason = f"web: its transport broke while opening: {error.partition('(')[0]}"
+    assert project.row("web", "::test_1")["message"].startswith(reason)
+    assert project.row("web", "::test_2")["message"].startswith(f"not assessed: {reason}")
+
+
 @needs_sshd
 def test_a_changed_host_key_is_refused(project, tmp_path):
     with Sshd(tmp_path) as server:
