@@ -99,7 +99,23 @@ def pytest_terminal_summary(
     width = reporter._tw.fullwidth if reporter.isatty else LOG_WIDTH  # noqa: SLF001 - no other name
     for text, style in lines(recorder.document, width, verbose=config.get_verbosity() > 0):
         reporter.write_line(text, **dict.fromkeys(style.split(), True))
+    if line := _no_inventory(recorder):
+        reporter.write_line(line, yellow=True)
     _write_end(reporter, recorder)
+
+
+def _no_inventory(recorder: Recorder) -> str:
+    """Return that this machine alone was audited because no inventory was found, else ""."""
+    state = recorder.state
+    document = recorder.document or {}
+    if state.wanted or [t["name"] for t in document["targets"]] != [*state.inventory.targets]:
+        return ""
+    if state.inventory != type(state.inventory).implicit():  # a hook gave one
+        return ""
+    return (
+        f"there is no {state.path}: only this machine was audited; "
+        "--audit-inventory PATH names another inventory"
+    )
 
 
 def _write_end(reporter: Any, recorder: Recorder) -> None:

@@ -180,8 +180,18 @@ def test_without_an_inventory_this_machine_is_audited(project):
     project.check(
         '@pytest.mark.control("a")\ndef test_x(host):\n    assert host.run("true").rc == 0\n'
     )
-    assert project.run().ret == 0
+    result = project.run()
+    assert result.ret == 0
     assert project.verdicts() == {("localhost", "test_x"): "pass"}
+    result.stdout.fnmatch_lines([f"there is no {project.path}/inventory.yaml: only this machine*"])
+
+
+def test_with_an_inventory_nothing_is_said_of_a_missing_one(project):
+    project.inventory("version: 1\nhosts: {localhost: {connection: local}}\n")
+    project.check("def test_x(host):\n    assert host.run('true').rc == 0\n")
+    result = project.run()
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*only this machine*")
 
 
 def test_local_host_is_this_machine(project):
