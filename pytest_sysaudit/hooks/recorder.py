@@ -8,7 +8,7 @@ import platform
 import shlex
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,16 +44,19 @@ class Recorder:
         self.expected: dict[str, dict[str, Plain]] = {}
         self.target_states: dict[str, dict[str, Plain]] = {}
         self.other_failures = 0
+        self._keys: dict[str, str] = {}
+        self._crashes: dict[str, str] = {}
         self.uncollected = config.stash.get(uncollected_key, [])
         self.document: dict[str, Any] | None = None
         self.written: list[tuple[str, Path]] = []
         self.unwritten: list[str] = []
         self.broken_rule = ""
 
-    def add_expected(self, places: list[dict[str, Plain]]) -> None:
-        """Note the checks that are to be carried out."""
-        for place in places:
-            self.expected.setdefault(_key(place), place)
+    def add_expected(self, places: Iterable[tuple[str, dict[str, Plain]]]) -> None:
+        """Note the checks that are to be carried out: node id and place of each."""
+        for nodeid, place in places:
+            key = self._keys[nodeid] = _key(place)
+            self.expected.setdefault(key, place)
 
     def add_targets(self, states: Mapping[str, dict[str, Plain]]) -> None:
         """Note what is known of targets; a dead one stays dead."""
@@ -63,10 +66,19 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         plain = getattr(report, "sysaudit", None)
-        if plain is None:
+        if (known := getattr(report, "sysaudit_run", None)) is not None:
+            self.add_expected(known["expected"])
+            for id_, control in known["controls"].items():
+                self.controls.setdefault(id_, Control.from_plain(control))
+        if str(report.when) == "???":  # pytest-xdist's word on a worker that died
+            self._crashes[report.nodeid] = str(report.longrepr)
+        elif plain is None:
             ours = hasattr(report, "sysaudit_verdict")
             self.other_failures += report.failed and not ours
-            return
+        else:
+            self._add_results(plain)
+
+    def _add_results(self, plain: dict[str, Plain]) -> None:
         control = Control.from_plain(plain["control"])
         self.controls[control.id] = control
         found = [Result.from_plain(result) for result in plain["results"]]
@@ -101,11 +113,14 @@ class Recorder:
         why = "not assessed: the run ended before this check"
         if isinstance(session.shouldfail, str):
             why += f" ({session.shouldfail})"
+        crashes = {self._keys.get(nodeid, ""): text for nodeid, text in self._crashes.items()}
+        self.other_failures += "" in crashes
         for key, place in self.expected.items():
             if key not in self.results:
+                message = f"not assessed: {crashes[key]}" if key in crashes else why
                 started = utc_text(time.time())
                 self.results[key] = [
-                    Result(**place, verdict=Verdict.ERROR, message=why, started=started)
+                    Result(**place, verdict=Verdict.ERROR, message=message, started=started)
                 ]
 
     def _gate(self, session: pytest.Session, verdicts: list[Verdict]) -> int:
@@ -237,7 +252,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     state = state_of(session.config)
     for item in session.items:
         if (check := item.stash.get(check_key, None)) is not None:
-            state.expected.append(check.place())
+            state.expected.append((item.nodeid, check.place()))
 
 
 def record(config: pytest.Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,7 +32,7 @@ class State:
         started: when the run began, in seconds since the epoch.
         failure: why nothing can be audited, if so.
         controls: the controls of the collected checks, by id.
-        expected: the place of every check that is to be carried out in this process.
+        expected: node id and place of every check that is to be carried out in this process.
         overrides: what replaces entries of the inventory: the addresses of stand-ins.
         dead_standins: why the stand-in of a target could not be started.
         notes: lines to show once, above the checks.
@@ -44,7 +44,7 @@ class State:
         self.started = time.time()
         self.failure: SysauditError | None = None
         self.controls: dict[str, Control] = {}
-        self.expected: list[dict[str, Plain]] = []
+        self.expected: list[tuple[str, dict[str, Plain]]] = []
         self.overrides: dict[str, dict[str, Plain]] = {}
         self.dead_standins: dict[str, str] = {}
         self.notes: list[str] = []
@@ -96,6 +96,17 @@ class State:
         if not chosen:
             raise InventoryError([Problem(str(inventory.path), 0, 0, "there is no target in it")])
         return tuple(chosen)
+
+    @cached_property
+    def longer_names(self) -> Mapping[str, Sequence[str]]:
+        """By target, the names that begin with its own and a dash: for ``web``, ``web-1``."""
+        found: dict[str, list[str]] = {}
+        for name in self.inventory.targets:
+            parts = name.split("-")
+            for n in range(1, len(parts)):
+                if (start := "-".join(parts[:n])) in self.inventory.targets:
+                    found.setdefault(start, []).append(name)
+        return found
 
     @property
     def targets(self) -> Mapping[str, Target]:

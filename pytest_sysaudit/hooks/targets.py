@@ -75,6 +75,8 @@ def parametrize(metafunc: pytest.Metafunc, own: frozenset[str]) -> None:
         _parametrize(metafunc, family, targets, own - given)
     if others:
         _put_first(metafunc, others)
+    if families and not state_of(metafunc.config).failure:
+        _set_apart(metafunc)
 
 
 def _put_first(metafunc: pytest.Metafunc, others: list[Any]) -> None:
@@ -85,6 +87,20 @@ def _put_first(metafunc: pytest.Metafunc, others: list[Any]) -> None:
         theirs, ids = len(others[n // each]._idlist), list(call._idlist)  # noqa: SLF001
         calls[n] = dataclasses.replace(call, _idlist=[*ids[theirs:], *ids[:theirs]])
     metafunc._calls = [call for n in range(each) for call in calls[n::each]]  # noqa: SLF001
+
+
+def _set_apart(metafunc: pytest.Metafunc) -> None:
+    """Write ``web--1``, not ``web-1``, for ``web`` with the parameter 1 if that is a target too.
+
+    So an id means one check, also to pytest-xdist, which knows nothing else of it.
+    """
+    longer = state_of(metafunc.config).longer_names
+    calls: list[Any] = metafunc._calls  # noqa: SLF001 - no public name
+    for n, call in enumerate(calls):
+        name, *rest = call._idlist  # noqa: SLF001
+        others = longer.get(name, ()) if rest else ()
+        if any(f"{call.id}-".startswith(f"{other}-") for other in others):
+            calls[n] = dataclasses.replace(call, _idlist=[name, "", *rest])
 
 
 def _parametrize(

@@ -145,16 +145,14 @@ def _judge_phase(
         verdict = Verdict.MANUAL
     if call.when != "call" and verdict is Verdict.FAIL:
         verdict, message = Verdict.ERROR, f"{call.when} failed: {message}"
-    expected_to_fail = hasattr(report, "wasxfail")
-    if expected_to_fail and isinstance(error, pytest.xfail.Exception):
-        verdict, message = Verdict.WAIVED, error.msg or "expected to fail"
-    elif expected_to_fail and verdict is Verdict.FAIL:
-        verdict = Verdict.WAIVED
-    elif expected_to_fail:
-        del report.wasxfail  # an error is not covered by an expected failure
-        report.outcome = "failed"
-    if verdict is Verdict.WAIVED:
-        course.waiver = _waiver(str(report.wasxfail))
+    if hasattr(report, "wasxfail"):
+        if isinstance(error, pytest.xfail.Exception):
+            message = error.msg or "expected to fail"
+        if verdict is Verdict.FAIL or isinstance(error, pytest.xfail.Exception):
+            verdict, course.waiver = Verdict.WAIVED, _waiver(str(report.wasxfail))
+        else:
+            del report.wasxfail  # an error is not covered by an expected failure
+            report.outcome = "failed"
     course.verdicts.append((verdict, message))
     if verdict in (Verdict.NOT_APPLICABLE, Verdict.MANUAL):
         report.outcome = "skipped"

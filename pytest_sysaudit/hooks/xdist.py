@@ -13,29 +13,21 @@ from pytest_sysaudit.hooks.standins import start_for
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
-    from xdist.scheduler import LoadScopeScheduling
+
+    from pytest_sysaudit.hooks.scheduling import TargetScheduling
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TargetScheduling | None:
     state = state_of(config)
-    if config.getoption("dist") not in ("load", "loadgroup") or not state.wanted:
+    if config.getoption("dist") not in ("load", "loadgroup", "worksteal") or not state.wanted:
         return None
-    from xdist.scheduler import LoadScopeScheduling
+    from pytest_sysaudit.hooks.scheduling import TargetScheduling
 
     try:
-        names = sorted((t.name for t in state.selected), key=len, reverse=True)
+        return TargetScheduling(config, log, state.inventory.targets)
     except SysauditError:
         return None  # the workers' collection tells why
-
-    class TargetScheduling(LoadScopeScheduling):  # type: ignore[misc]
-        """Run all checks of one target on one worker, over one connection."""
-
-        def _split_scope(self, nodeid: str) -> str:
-            params = nodeid.partition("[")[2]
-            return next((n for n in names if params.startswith((f"{n}]", f"{n}-"))), nodeid)
-
-    return TargetScheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,31 +56,48 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["sysaudit"] = {"overrides": state.overrides, "dead": state.dead_standins}
 
 
+class Herald:
+    """In a worker: tells with its first report what all is to be carried out.
+
+    So the report has no gap where workers die and never come to their end.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._config.pluginmanager.unregister(self)
+        state = state_of(self._config)
+        redact = state.redactor.plain
+        report.sysaudit_run = {  # type: ignore[attr-defined]
+            "expected": [[nodeid, redact(place)] for nodeid, place in state.expected],
+            "controls": {id_: redact(c.to_plain()) for id_, c in state.controls.items()},
+        }
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput"):
+        session.config.pluginmanager.register(Herald(session.config), "sysaudit-herald")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is None or state_key not in session.config.stash:
         return
     state = state_of(session.config)
-    redact = state.redactor.plain
     output["sysaudit"] = {
-        "expected": redact(state.expected),
-        "controls": {id_: redact(c.to_plain()) for id_, c in state.controls.items()},
-        "targets": redact(state.target_states()),
+        "targets": state.redactor.plain(state.target_states()),
         "failure": str(state.failure) if state.failure else "",
     }
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
-    from pytest_sysaudit.record import Control
-
     output = getattr(node, "workeroutput", {}).get("sysaudit")
     recorder = node.config.stash.get(recorder_key, None)
     if output is None or recorder is None:
         return
-    recorder.add_expected(output["expected"])
     recorder.add_targets(output["targets"])
-    for id_, plain in output["controls"].items():
-        recorder.controls.setdefault(id_, Control.from_plain(plain))
     if output["failure"]:
         recorder.state.failure = SysauditError(output["failure"])

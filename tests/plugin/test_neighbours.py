@@ -160,7 +160,12 @@ def test_a_target_stays_on_one_worker(project):
     assert [len(found) for found in pids.values()] == [1, 1]
 
 
-def test_a_worker_that_dies_leaves_no_gap(project):
+@pytest.mark.parametrize(
+    ("arguments", "finished"),
+    [(["-n2"], 5), (["-n1", "--max-worker-restart=0"], 4)],
+    ids=["restarted", "alone"],
+)
+def test_a_worker_that_dies_leaves_no_gap(project, arguments, finished):
     project.check(
         """
         import os
@@ -177,11 +182,56 @@ def test_a_worker_that_dies_leaves_no_gap(project):
             assert True
         """
     )
-    result = project.run("-n2", "--max-worker-restart=0")
+    result = project.run(*arguments)
     verdicts = project.verdicts()
     assert len(verdicts) == 6
     assert verdicts["beta", "test_2"] == "error"
-    assert result.ret in (1, 2, 10)
+    assert "crashed while running" in project.row("beta", "::test_2")["message"]
+    assert list(verdicts.values()).count("pass") == finished
+    assert result.ret == 10
+
+
+def test_two_workers_that_die_at_once_end_no_run(project):
+    project.check(
+        """
+        import os
+
+        def test_1(host):
+            os._exit(1)
+
+        def test_2(host):
+            assert True
+        """
+    )
+    result = project.run("-n2")
+    assert result.ret == 10
+    assert sorted(project.verdicts().values()) == ["error", "error", "pass", "pass"]
+
+
+@pytest.mark.parametrize("mode", ["load", "worksteal", "loadgroup"])
+def test_targets_whose_names_begin_alike_are_told_apart(project, mode):
+    names = ["web", "web-1", "web-1-shop", "web.1"]
+    hosts = "".join(f"  {name}: {{connection: local}}\n" for name in names)
+    project.inventory(f"version: 1\nhosts:\n{hosts}")
+    project.check(
+        """
+        import os
+
+        @pytest.mark.parametrize("part", ["1", "shop", "1-shop"])
+        def test_part(host, audit, part):
+            assert audit.observe("pid", os.getpid())
+
+        def test_whole(host, audit):
+            assert audit.observe("pid", os.getpid())
+        """
+    )
+    assert project.run("-n2", f"--dist={mode}").ret == 0
+    pids = {name: set() for name in names}
+    for row in project.document["results"]:
+        assert row["verdict"] == "pass"
+        pids[row["target"]].add(row["observed"]["pid"])
+    assert len(project.document["results"]) == 4 * len(names)
+    assert [len(found) for found in pids.values()] == [1] * len(names)
 
 
 def test_works_without_xdist(project):
