@@ -60,6 +60,7 @@ def test_three_dead_hosts_of_ten_are_three_errors_and_the_rest_is_complete(
         hosts["stranger"] = sshd.entry(ssh={"key_file": str(stranger), "agent": False})
         write(project, defaults={"connect_timeout": 2}, hosts=hosts)
         project.check(CHECKS)
+        wait_until(lambda: sshd.logged("Connection from"))  # that of the lab itself
         before = sshd.logged("Connection from")
         result = project.run("--audit-report=html=r.html", *workers)
     assert result.ret == 10, result.stdout.str()

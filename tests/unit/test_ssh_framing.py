@@ -155,3 +155,18 @@ def test_within():
     with pytest.raises(TimeoutError):
         within(0.05, never.wait)
     never.set()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "pid"),
+    [
+        ([(b"", b"noise"), (b"", f"\n{TAG}< 4".encode()), (b"", b"2\n")], 42),
+        ([(b"", b"noise")], None),
+        ([], None),
+    ],
+    ids=["in pieces", "never", "nothing"],
+)
+def test_process_id_of_a_command_that_has_just_begun_is_waited_for(pieces, pid):
+    exchange = Exchange(Canned(*pieces), TAG, 1000)
+    exchange.hear(Deadline(30))
+    assert exchange.pid == pid

@@ -226,10 +226,7 @@ class Exchange:
         """
         while True:
             ended = self._stream.ended
-            for side in (self._out, self._err):
-                side.look()
-            if self.pid is None and self._err.start >= 0 and not self._err.complete:
-                self.pid = int(self._err.note)
+            self._look()
             if self._out.complete and self._err.complete:
                 return Reply(int(self._out.note), self._out.take(), self._err.take())
             if not drain and len(self._stream.out) + len(self._stream.err) > self._limit:
@@ -239,6 +236,18 @@ class Exchange:
             if deadline.passed:
                 raise Overdue
             self._stream.wait(deadline.left)
+
+    def _look(self) -> None:
+        for side in (self._out, self._err):
+            side.look()
+        if self.pid is None and self._err.start >= 0 and not self._err.complete:
+            self.pid = int(self._err.note)
+
+    def hear(self, deadline: Deadline) -> None:
+        """Wait until `pid` is known; without it, what has just begun could not be ended."""
+        while self.pid is None and not self._stream.ended and not deadline.passed:
+            self._stream.wait(deadline.left)
+            self._look()
 
     def unfinished(self, exit_code: int) -> Reply:
         """Return what there is of a command whose shell was ended from outside."""

@@ -241,6 +241,7 @@ class Session:
         except _BREAKING:
             raise
         except BaseException:  # Ctrl-C, or a time limit of the runner
+            exchange.hear(Deadline(_STOP_TIME))
             self._stop(exchange)
             raise
         else:
