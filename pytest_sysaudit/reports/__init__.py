@@ -175,7 +175,7 @@ def _unknown(name: str, writers: Mapping[str, object]) -> str:
     known = ", ".join(sorted(writers))
     if name in PLANNED:
         return f"report format {name!r} is not yet written by this version; there are: {known}"
-    close = difflib.get_close_matches(name, [*writers, *PLANNED], n=1)
+    close = difflib.get_close_matches(name, list(writers), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"unknown report format {name!r}; there are: {known}.{hint}"
 

@@ -115,14 +115,15 @@ def test_hashes_are_in_no_result(found):
 
 
 def test_a_tiny_host_is_assessed_as_far_as_it_goes(tmp_path):
-    """Busybox and dropbear: what is missing does not apply, and nothing is a guess or an error."""
+    """Busybox and dropbear: what is missing does not apply, and nothing is a guess."""
     with tiny_host() as machine:
         judged = audit(tmp_path, {"tiny": machine.entry()})[1]["tiny"]
     found = verdicts(judged)
-    errors = [row for rows in judged.values() for row in rows if row["verdict"] == "error"]
-    assert errors == []
+    errors = {control for control, v in found.items() if v is Verdict.ERROR}
+    assert errors == {"service.unwanted"}  # there may be services, under an init we cannot ask
     absent = {control for control, v in found.items() if v is Verdict.NOT_APPLICABLE}
-    assert absent >= {c for c in found if c.startswith(("ssh.", "sudo.", "service.", "package."))}
+    expected = {c for c in found if c.startswith(("ssh.", "sudo.", "service.", "package."))}
+    assert absent >= expected - errors
     assert found["account.uid0"] is Verdict.PASS
     assert found["account.empty-password"] is Verdict.PASS
     assert found["files.ww-files"] is Verdict.PASS

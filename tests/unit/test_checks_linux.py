@@ -339,8 +339,11 @@ SYSTEM = [
             breaks("units", "ssh.service enabled", "rpcbind.socket enabled"),
             breaks("units", "Id=ssh.service", "Id=ssh.service\nNames=ssh.service inetd.service"),
         ),
-        errors=(answers("units", CUT), answers("units", (1, "", "Failed to connect to bus"))),
-        absent=(answers("units", ABSENT),),
+        errors=(
+            answers("units", CUT),
+            answers("units", (1, "", "Failed to connect to bus")),
+            answers("units", ABSENT),
+        ),
     ),
 ]
 KERNEL = [
