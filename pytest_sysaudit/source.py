@@ -7,14 +7,19 @@ import hashlib
 import inspect
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-#: A call of this name asserts by itself: ``expect_mode(...)``, ``host.run_expect(...)``.
-_ASSERTING_CALL = re.compile(r"^(assert|expect|run_expect|check_output|raises$|fail$|none$)")
+#: A call of this name asserts by itself: ``expect_mode(...)``, ``host.run_expect(...)``. A method
+#: that is just called ``expect`` does not: ours says that nothing could be found out.
+_ASSERTING_CALL = re.compile(
+    r"^(assert|expect|run_expect$|run_test$|check_output$|raises$|warns$|deprecated_call$|fail$)"
+)
 _SECTION = re.compile(r"^(why|fix):\s*", re.IGNORECASE)
 _BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match, ast.TryStar)
+_LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.GeneratorExp)
+"""What stands inside does not run where it is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,19 @@ class Doc:
     fix: str = ""
 
 
+class Lines(NamedTuple):
+    """Numbers of lines of a file.
+
+    ``asserting`` ones hold an ``assert``, a call that asserts, or the ``if`` before a ``raise
+    AssertionError`` or ``pytest.fail``. An assertion that shares its line with the loop or branch
+    around it is not among them: nobody could tell whether it ran. ``defining`` ones hold the start
+    of a function or lambda, whose own assertions do not run there.
+    """
+
+    asserting: frozenset[int] = frozenset()
+    defining: frozenset[int] = frozenset()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """What a check's source says.
@@ -33,15 +51,14 @@ class Source:
     Attributes:
         sha256: of the function's text, decorators included; "" if there is no source to read.
         asserts: the asserted expressions, in order.
-        lines: the line numbers, in the file, of its assertions. One that shares its line with
-            the loop or branch around it is not among them: nobody could tell whether it ran.
+        lines: how many of its lines are assertions; see `Lines`.
         certain: whether at least one assertion runs whenever the function returns.
         resources: whether it uses ``audit.resource``.
     """
 
     sha256: str = ""
     asserts: tuple[str, ...] = ()
-    lines: frozenset[int] = frozenset()
+    lines: int = 0
     certain: bool = True
     resources: bool = False
 
@@ -65,22 +82,48 @@ def read_source(function: Callable[..., Any]) -> Source:
     """Return what the source of *function* says."""
     function = inspect.unwrap(function)
     try:
-        lines, first = inspect.getsourcelines(function)
+        lines, _ = inspect.getsourcelines(function)
         text = textwrap.dedent("".join(lines))
         tree = ast.parse(text).body[0]
     except (OSError, TypeError, SyntaxError, IndexError):
         return Source()
     if not isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return Source()
-    found = [node for node in ast.walk(tree) if _asserts(node)]
     return Source(
         sha256=hashlib.sha256(text.encode()).hexdigest(),
-        asserts=tuple(ast.unparse(n.test) for n in found if isinstance(n, ast.Assert)),
-        lines=frozenset(first - 1 + getattr(node, "lineno", 0) for node in found)
-        - {first - 1 + node.lineno for node in ast.walk(tree) if isinstance(node, _BRANCHES)},
+        asserts=tuple(ast.unparse(n.test) for n in ast.walk(tree) if isinstance(n, ast.Assert)),
+        lines=len(_lines(tree).asserting),
         certain=_certain(tree.body),
         resources=any(_called(node) == "resource" for node in ast.walk(tree)),
     )
+
+
+def read_lines(text: str | bytes) -> Lines:
+    """Return the lines of *text*, a Python file, that matter; raises SyntaxError."""
+    return _lines(ast.parse(text))
+
+
+def _lines(tree: ast.AST) -> Lines:
+    found, branches, guards, starts = set(), set(), set(), set()
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", 0)
+        if _asserts(node):
+            found.add(line)
+        elif isinstance(node, ast.If) and any(map(_fails, node.body)):
+            guards.add(line)
+        elif isinstance(node, _BRANCHES):
+            branches.add(line)
+        elif isinstance(node, _LATER):
+            starts.add(line)
+    return Lines(frozenset((found - branches) | guards), frozenset(starts))
+
+
+def _fails(statement: ast.stmt) -> bool:
+    """Whether *statement* says outright that a requirement is not met."""
+    if isinstance(statement, ast.Raise):
+        raised = statement.exc
+        return "AssertionError" in {_called(raised), getattr(raised, "id", "")} if raised else False
+    return isinstance(statement, ast.Expr) and _called(statement.value) == "fail"
 
 
 def _called(node: ast.AST) -> str:
@@ -92,25 +135,34 @@ def _called(node: ast.AST) -> str:
 
 
 def _asserts(node: ast.AST) -> bool:
-    return isinstance(node, ast.Assert) or bool(_ASSERTING_CALL.match(_called(node)))
+    if isinstance(node, ast.Assert):
+        return True
+    name = _called(node)
+    if name == "expect" and isinstance(getattr(node, "func", None), ast.Attribute):
+        return False
+    return bool(_ASSERTING_CALL.match(name))
 
 
 def _certain(body: list[ast.stmt]) -> bool:
     """Whether *body* cannot be left normally without an assertion."""
     for statement in body:
-        if isinstance(statement, _BRANCHES):
+        if isinstance(statement, (*_BRANCHES, ast.With, ast.AsyncWith)):
+            items = [node for item in getattr(statement, "items", ()) for node in _now(item)]
+            if any(map(_asserts, items)):
+                return True
             if any(isinstance(node, ast.Return) for node in ast.walk(statement)):
                 return False
-            continue
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            continue
-        if isinstance(statement, (ast.With, ast.AsyncWith)):
-            items = [node for item in statement.items for node in ast.walk(item)]
-            if any(map(_asserts, items)) or _certain(statement.body):
-                return True
-            continue
-        if isinstance(statement, ast.Return) and statement.value is None:
+        elif isinstance(statement, ast.Return) and statement.value is None:
             return False
-        if any(map(_asserts, ast.walk(statement))):
+        elif any(map(_asserts, _now(statement))):
             return True
     return False
+
+
+def _now(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk through what runs whenever *node* runs."""
+    if isinstance(node, _LATER):
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _now(child)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import CodeType, FrameType
+from functools import cache
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from pytest_sysaudit.source import Source
+from pytest_sysaudit.source import Lines, Source, read_lines
+
+_PACKAGE = Path(__file__).parents[1]
+_PATHS = sysconfig.get_paths()
+_LIBRARIES = tuple(_PATHS[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 class Witness:
-    """Whether one of the watched lines ran."""
+    """Whether an assertion ran."""
 
     def __init__(self) -> None:
         self.seen = False
@@ -20,76 +27,62 @@ class Witness:
 
 @contextmanager
 def watch(function: Callable[..., Any], source: Source) -> Iterator[Witness]:
-    """Watch the assertions of *function* while it runs.
+    """Watch for assertions while *function* runs.
 
-    Only where reading its text leaves a doubt (an assert in a loop over nothing) is it traced, by
-    ``sys.monitoring`` or, before Python 3.12, by a trace function. A debugger's or coverage's own
-    trace function is left alone; then an assert that stands in the text counts as one that ran.
+    Only where reading its text leaves a doubt (an assert in a loop over nothing, or in a helper) is
+    it traced. The trace function of a debugger or of coverage is left alone; then an assertion that
+    stands in the text counts as one that ran.
     """
     witness = Witness()
     if source.certain or not source.sha256:
         witness.seen = True
-    if witness.seen or not source.lines:
+    elif sys.gettrace() is not None:
+        witness.seen = source.lines > 0
+    if witness.seen or sys.gettrace() is not None:
         yield witness
         return
-    code = getattr(function, "__code__", None)
-    tracing = _monitor if sys.version_info >= (3, 12) else _trace
-    if code is None or sys.gettrace() is not None:
-        witness.seen = True
-        yield witness
-        return
-    with tracing(code, source.lines, witness):
-        yield witness
-
-
-@contextmanager
-def _trace(code: CodeType, lines: frozenset[int], witness: Witness) -> Iterator[None]:
-    codes = {code, *_nested(code)}
-
-    def local(frame: FrameType, event: str, _argument: object) -> Any:
-        if event == "line" and frame.f_lineno in lines:
-            witness.seen = True
-            return None
-        return local
-
-    def enter(frame: FrameType, _event: str, _argument: object) -> Any:
-        return local if frame.f_code in codes and not witness.seen else None
-
-    sys.settrace(enter)
+    folder = str(Path(function.__code__.co_filename).parent)
+    sys.settrace(_tracer(folder, witness))
     try:
-        yield
+        yield witness
     finally:
         sys.settrace(None)
 
 
-@contextmanager
-def _monitor(code: CodeType, lines: frozenset[int], witness: Witness) -> Iterator[None]:
-    monitoring: Any = getattr(sys, "monitoring")  # noqa: B009 - new in 3.12
-    tool = next((n for n in range(5, -1, -1) if monitoring.get_tool(n) is None), None)
-    if tool is None:
-        witness.seen = True
-        yield
-        return
+def _tracer(folder: str, witness: Witness) -> Callable[[FrameType, str, object], Any]:
+    """Return a trace function that looks at code in *folder* and outside of libraries."""
+    wanted: dict[str, Lines] = {}
 
-    def reached(_code: CodeType, line: int) -> Any:
-        witness.seen = witness.seen or line in lines
-        return monitoring.DISABLE
+    def local(frame: FrameType, event: str, _argument: object) -> Any:
+        line, code = frame.f_lineno, frame.f_code
+        asserting, defining = wanted[code.co_filename]
+        if event == "line" and line in asserting:
+            witness.seen = line not in defining or code.co_firstlineno == line
+        return None if witness.seen else local
 
-    monitoring.use_tool_id(tool, "pytest-sysaudit")
+    def enter(frame: FrameType, _event: str, _argument: object) -> Any:
+        if witness.seen:
+            return None
+        name = frame.f_code.co_filename
+        if name not in wanted:
+            wanted[name] = _lines(name) if is_of_a_check(name, folder) else Lines()
+        return local if wanted[name].asserting else None
+
+    return enter
+
+
+def is_of_a_check(filename: str, folder: str) -> bool:
+    """Whether a file stands with the checks in *folder*, or at least not with installed code."""
+    if filename.startswith(folder):
+        return True
+    path = Path(filename)
+    ours = path.is_relative_to(_PACKAGE) and not path.is_relative_to(_PACKAGE / "checks")
+    return not ours and not filename.startswith((*_LIBRARIES, "<"))
+
+
+@cache
+def _lines(filename: str) -> Lines:
     try:
-        monitoring.register_callback(tool, monitoring.events.LINE, reached)
-        for each in (code, *_nested(code)):
-            monitoring.set_local_events(tool, each, monitoring.events.LINE)
-        yield
-    finally:
-        for each in (code, *_nested(code)):
-            monitoring.set_local_events(tool, each, 0)
-        monitoring.restart_events()
-        monitoring.free_tool_id(tool)
-
-
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield constant
-            yield from _nested(constant)
+        return read_lines(Path(filename).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return Lines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Generator
@@ -78,19 +79,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         connections.refuse_dead(target.name)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    check = pyfuncitem.stash.get(check_key, None)
-    if check is None:
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    if check_key not in item.stash or not isinstance(item, pytest.Function):
         return (yield)
-    require_platform(pyfuncitem)
-    require_privilege(pyfuncitem)
-    audit = pyfuncitem.stash.get(audit_key, None)
-    _, source = state_of(pyfuncitem.config).texts(pyfuncitem.obj)
-    with watch(pyfuncitem.function, source) as witness:
+    require_platform(item)
+    require_privilege(item)
+    audit = item.stash.get(audit_key, None)
+    _, source = state_of(item.config).texts(item.obj)
+    with watch(inspect.unwrap(item.function), source) as witness:
         result = yield
     if audit is not None and audit.rows:
-        pyfuncitem.stash[_course_key].from_rows = True
+        if not witness.seen and any(row.verdict is Verdict.PASS for row in audit.rows):
+            raise CannotAssess("its rows passed without asserting anything")
+        item.stash[_course_key].from_rows = True
         audit.conclude()
     elif source.resources and not witness.seen:
         raise NotApplicable("checked 0: nothing of this kind was found")
@@ -98,8 +100,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         raise CannotAssess(
             "it passed without asserting anything: "
             + ("no assert was reached" if source.asserts else "it holds no assert")
-            + " (an assert needs a line of its own; a helper that asserts, a name assert_... or"
-            " expect_...)"
+            + " (an assert needs a line of its own; an installed helper that asserts, a name"
+            " assert_... or expect_...)"
         )
     return result
 

@@ -205,6 +205,25 @@ def in_a_helper(host):
     host.run_expect([0], "true")
 
 
+def behind_a_return_in_a_with(x):
+    with x:
+        return
+    assert x
+
+
+def in_a_guard(x):
+    if not x:
+        raise AssertionError(x)
+
+
+def in_a_function_of_its_own(x):
+    return lambda: expect_x(x)  # noqa: F821
+
+
+def only_expected_to_work(host):
+    host.transport.run(["true"]).expect(0)
+
+
 def none(x):
     x()
 
@@ -213,7 +232,11 @@ def none(x):
     ("function", "is_certain", "count"),
     [
         (certain, True, 1),
-        (in_a_with, True, 1),
+        (in_a_with, False, 1),
+        (behind_a_return_in_a_with, False, 1),
+        (in_a_guard, False, 1),
+        (in_a_function_of_its_own, False, 1),
+        (only_expected_to_work, False, 0),
         (in_a_loop, False, 1),
         (behind_a_return, False, 1),
         (in_a_helper, True, 1),
@@ -222,7 +245,7 @@ def none(x):
 )
 def test_what_a_source_asserts(function, is_certain, count):
     source = read_source(function)
-    assert (source.certain, len(source.lines)) == (is_certain, count)
+    assert (source.certain, source.lines) == (is_certain, count)
 
 
 def test_what_has_no_source_is_not_accused():
