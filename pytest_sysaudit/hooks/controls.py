@@ -6,7 +6,6 @@ import difflib
 import re
 import sys
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from pytest_sysaudit.errors import InventoryError, Problem, SysauditError
 from pytest_sysaudit.hooks.check import Check
+from pytest_sysaudit.hooks.choice import is_chosen, mistyped_inputs, refuse_unmatched
 from pytest_sysaudit.hooks.early import own_fixtures
 from pytest_sysaudit.hooks.keys import check_key, state_of
 from pytest_sysaudit.hooks.state import State
@@ -43,14 +43,17 @@ def read_checks(config: pytest.Config, items: list[pytest.Item]) -> bool:
                 item.stash[check_key] = check = _read(item, state)
                 _register(check.control, state)
         _refuse_unknown_inputs(items, state)
+        refuse_unmatched(config, state.controls)
+        state.remarks += mistyped_inputs(state)
     except SysauditError as error:
         state.failure = state.failure or error
         items.clear()
         return True
-    left_out = [item for item in items if check_key in item.stash and not _chosen(item, config)]
+    checks = [item for item in items if check_key in item.stash]
+    left_out = {item for item in checks if not is_chosen(item, config)}
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = [item for item in items if item not in left_out]
     return any(check_key in item.stash for item in items)
 
 
@@ -261,25 +264,3 @@ def _register(control: Control, state: State) -> None:
             f"duplicate control id {control.id!r}: {known.source} and {control.source}; "
             "an id names one check, so that its findings can be told apart"
         )
-
-
-def _chosen(item: pytest.Item, config: pytest.Config) -> bool:
-    control = item.stash[check_key].control
-    option = config.getoption
-    globs = option("audit_control")
-    if globs and not any(fnmatchcase(control.id, glob) for glob in globs):
-        return False
-    least = option("audit_severity")
-    if least and control.severity.weight < Severity(least).weight:
-        return False
-    frameworks = option("audit_framework")
-    if frameworks and not any(_in_framework(control, text) for text in frameworks):
-        return False
-    intrusive = item.get_closest_marker("intrusive") is not None
-    return not intrusive or bool(option("audit_allow_intrusive"))
-
-
-def _in_framework(control: Control, text: str) -> bool:
-    name, _, glob = text.partition(":")
-    numbers = control.frameworks.get(name)
-    return numbers is not None and any(fnmatchcase(number, glob or "*") for number in numbers)

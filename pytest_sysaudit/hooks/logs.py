@@ -1,4 +1,4 @@
-"""One logger tree, captured by pytest as any other, with no secret in it."""
+"""Logs, ours in one tree, captured by pytest as any other, with no secret in them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class RedactingHandler(logging.Handler):
-    """Takes secrets out of our own log records before any other handler sees them.
+    """Takes secrets out of log records, our own and those of libraries, before others see them.
 
-    It sits at the top of our logger tree: the handlers there are called before those of the root
-    logger, where pytest captures.
+    It stands first among the root logger's handlers, where pytest captures. A record without a
+    secret stays as it is, and so does one that cannot be formatted: its own handlers tell that.
     """
 
     def __init__(self, state: State) -> None:
@@ -26,13 +26,20 @@ class RedactingHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Rewrite *record* in place."""
-        record.msg, record.args = self._redact(record.getMessage()), ()
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - a broken record of somebody else's
+            return
+        clean = self._redact(message)
+        if clean != message:
+            record.msg, record.args = clean, ()
         if record.exc_info and record.exc_info[1]:
             record.exc_text = self._redact(logging.Formatter().formatException(record.exc_info))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     handler = RedactingHandler(state_of(session.config))
-    logger = logging.getLogger("pytest_sysaudit")
-    logger.addHandler(handler)
-    session.config.add_cleanup(lambda: logger.removeHandler(handler))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.handlers.insert(0, root.handlers.pop())
+    session.config.add_cleanup(lambda: root.removeHandler(handler))

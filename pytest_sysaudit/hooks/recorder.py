@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import platform
 import shlex
 import time
@@ -119,8 +120,9 @@ class Recorder:
             if key not in self.results:
                 message = f"not assessed: {crashes[key]}" if key in crashes else why
                 started = utc_text(time.time())
+                result = Result(**place, verdict=Verdict.ERROR, message=message, started=started)
                 self.results[key] = [
-                    Result(**place, verdict=Verdict.ERROR, message=message, started=started)
+                    Result.from_plain(self.state.redactor.plain(result.to_plain()))
                 ]
 
     def _gate(self, session: pytest.Session, verdicts: list[Verdict]) -> int:
@@ -215,10 +217,13 @@ class Recorder:
 
         for folder in (tempfile.gettempdir(), "/dev/shm", str(Path.home())):  # noqa: S108
             path = Path(folder) / f"sysaudit-results-{time.time_ns()}.json"
+            mask = os.umask(0o077)  # others can look into these folders
             try:
                 write("json", self.document or {}, path)
             except ReportError:
                 continue
+            finally:
+                os.umask(mask)
             self.unwritten.append(f"the results are kept in {path}")
             return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -24,6 +25,8 @@ STANDINS = {
     "aws": "pytest_sysaudit.embedded.moto:EmbeddedMoto",
     "http": "pytest_sysaudit.embedded.web:EmbeddedWeb",
 }
+PREFIX = "sysaudit-run-"
+"""How the folder of a run begins; its process id follows."""
 
 
 class Standins:
@@ -37,7 +40,8 @@ class Standins:
         """Start the stand-in of *target*; return its changes of the entry, and a line on it."""
         module, _, name = STANDINS[target.kind].partition(":")
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="sysaudit-"))
+            sweep()
+            self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         folder = self._folder / target.name
         folder.mkdir(mode=0o700)
         standin = getattr(import_module(module), name)(target, folder)
@@ -52,6 +56,16 @@ class Standins:
                 self._running.pop().stop()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def sweep() -> None:
+    """Remove the folders of runs that were killed: they hold the keys of their stand-ins."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        number = folder.name.removeprefix(PREFIX).partition("-")[0]
+        alive = not number.isdigit() or Path("/proc", number).exists()
+        with contextlib.suppress(OSError):
+            if not alive and folder.lstat().st_uid == os.geteuid():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def start_for(config: pytest.Config, targets: Iterable[Target]) -> None:
@@ -69,6 +83,13 @@ def start_for(config: pytest.Config, targets: Iterable[Target]) -> None:
         except (SysauditError, OSError, ImportError) as error:
             state.dead_standins[name] = f"{name}: its stand-in did not start: {error}"
             state.notes.append(state.dead_standins[name])
+
+
+def announce(config: pytest.Config) -> None:
+    """Tell what was started."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    for note in state_of(config).notes if reporter else ():
+        reporter.write_line(f"started for {note}" if "did not start" not in note else note)
 
 
 def _needed(checks: Iterable[Check], known: dict[str, Target]) -> dict[str, Target]:
@@ -97,9 +118,6 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     needed = _needed(checks, dict(state.inventory.targets))
     if not hasattr(config, "workerinput"):
         start_for(config, needed.values())
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    for note in state.notes if reporter and not hasattr(config, "workerinput") else ():
-        reporter.write_line(f"started for {note}" if "did not start" not in note else note)
-    if not hasattr(config, "workerinput"):
+        announce(config)
         state.connections.dial([state.live(target) for target in needed.values()])
     return (yield)

@@ -35,6 +35,7 @@ class State:
         expected: node id and place of every check that is to be carried out in this process.
         overrides: what replaces entries of the inventory: the addresses of stand-ins.
         dead_standins: why the stand-in of a target could not be started.
+        remarks: what looks like a mistake, to show at the end.
         notes: lines to show once, above the checks.
     """
 
@@ -48,6 +49,7 @@ class State:
         self.overrides: dict[str, dict[str, Plain]] = {}
         self.dead_standins: dict[str, str] = {}
         self.notes: list[str] = []
+        self.remarks: list[str] = []
         self._texts: dict[Callable[..., Any], tuple[Doc, Source]] = {}
         self._connections: Connections | None = None
 
@@ -92,7 +94,13 @@ class State:
 
         inventory = self.inventory
         expressions = self.config.getoption("audit_target")
-        chosen = select(expressions, inventory.targets, inventory.groups)
+        try:
+            chosen = select(expressions, inventory.targets, inventory.groups)
+        except SysauditError as error:
+            if inventory.path is not None or self.wanted:
+                raise
+            where = f"no inventory was read: there is no {self.path}"
+            raise SysauditError(f"{error}; {where}") from error
         if not chosen:
             raise InventoryError([Problem(str(inventory.path), 0, 0, "there is no target in it")])
         return tuple(chosen)

@@ -99,7 +99,8 @@ def pytest_terminal_summary(
     width = reporter._tw.fullwidth if reporter.isatty else LOG_WIDTH  # noqa: SLF001 - no other name
     for text, style in lines(recorder.document, width, verbose=config.get_verbosity() > 0):
         reporter.write_line(text, **dict.fromkeys(style.split(), True))
-    if line := _no_inventory(recorder):
+    remarks = [*recorder.state.remarks, _no_inventory(recorder)]
+    for line in filter(None, remarks):
         reporter.write_line(line, yellow=True)
     _write_end(reporter, recorder)
 

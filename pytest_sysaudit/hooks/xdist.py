@@ -9,7 +9,7 @@ import pytest
 from pytest_sysaudit.errors import SysauditError
 from pytest_sysaudit.hooks.keys import only_looks, state_key, state_of
 from pytest_sysaudit.hooks.recorder import recorder_key
-from pytest_sysaudit.hooks.standins import start_for
+from pytest_sysaudit.hooks.standins import announce, start_for
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -44,6 +44,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     try:
         start_for(config, state.selected)
+        announce(config)
     except SysauditError as error:
         if config.getoption("audit_inventory") or config.getoption("audit_target"):
             raise pytest.UsageError(str(error)) from error
@@ -71,7 +72,8 @@ class Herald:
         state = state_of(self._config)
         redact = state.redactor.plain
         report.sysaudit_run = {  # type: ignore[attr-defined]
-            "expected": [[nodeid, redact(place)] for nodeid, place in state.expected],
+            # unredacted, as the places of results: what is told apart here is redacted when kept
+            "expected": [list(pair) for pair in state.expected],
             "controls": {id_: redact(c.to_plain()) for id_, c in state.controls.items()},
         }
 

@@ -1,0 +1,97 @@
+"""Which of the collected controls a run judges, and expressions that name none of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sysaudit.errors import SysauditError
+from pytest_sysaudit.hooks.keys import check_key
+from pytest_sysaudit.record import Control, Severity
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.hooks.state import State
+
+SURE = 0.85
+"""How alike two ids must be for one to be the other, mistyped."""
+
+
+class ChoiceError(SysauditError):
+    """An option chooses controls that no collected check judges."""
+
+
+def is_chosen(item: pytest.Item, config: pytest.Config) -> bool:
+    """Whether the options let the check of *item* run."""
+    control = item.stash[check_key].control
+    option = config.getoption
+    globs = option("audit_control")
+    if globs and not any(fnmatchcase(control.id, glob) for glob in globs):
+        return False
+    least = option("audit_severity")
+    if least and control.severity.weight < Severity(least).weight:
+        return False
+    frameworks = option("audit_framework")
+    if frameworks and not any(_in_framework(control, text) for text in frameworks):
+        return False
+    intrusive = item.get_closest_marker("intrusive") is not None
+    return not intrusive or bool(option("audit_allow_intrusive"))
+
+
+def refuse_unmatched(config: pytest.Config, controls: Mapping[str, Control]) -> None:
+    """Refuse an expression that matches nothing: it would leave out what somebody wants judged.
+
+    Raises:
+        ChoiceError: naming the expression, and what is like it.
+    """
+    if not controls:
+        return
+    for glob in config.getoption("audit_control"):
+        if not any(fnmatchcase(id_, glob) for id_ in controls):
+            hint = _hint(glob, controls)
+            raise ChoiceError(f"--audit-control={glob}: no collected check judges it{hint}")
+    names = {name for control in controls.values() for name in control.frameworks}
+    for text in config.getoption("audit_framework"):
+        if not any(_in_framework(control, text) for control in controls.values()):
+            name = text.partition(":")[0]
+            hint = "" if name in names else _hint(name, names) or f". There are: {_list(names)}"
+            raise ChoiceError(f"--audit-framework={text}: no collected check maps to it{hint}")
+
+
+def mistyped_inputs(state: State) -> list[str]:
+    """Return a line for each control in the inventory's inputs that looks like a mistyped one.
+
+    An id that is like none is left alone: its checks may just not be collected this time.
+    """
+    model = state.inventory.model
+    sections: list[Any] = [model, *model.groups.values()]
+    sections += [*model.hosts.values(), *model.aws.values(), *model.http.values()]
+    sections += model.networks.values()
+    given = {control for section in sections for control in section.inputs}
+    lines = []
+    for id_ in sorted(given - state.controls.keys()):
+        close = difflib.get_close_matches(id_, state.controls, 1, SURE)
+        if close:
+            lines.append(
+                f"inputs: no collected check has the control '{id_}', so its values are not used. "
+                f"Did you mean '{close[0]}'?"
+            )
+    return lines
+
+
+def _in_framework(control: Control, text: str) -> bool:
+    name, _, glob = text.partition(":")
+    numbers = control.frameworks.get(name)
+    return numbers is not None and any(fnmatchcase(number, glob or "*") for number in numbers)
+
+
+def _hint(text: str, known: Mapping[str, object] | set[str]) -> str:
+    close = difflib.get_close_matches(text, list(known), 1)
+    return f". Did you mean '{close[0]}'?" if close else ""
+
+
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
