@@ -203,6 +203,12 @@ def _show(
     report.sysaudit_follower = follower  # type: ignore[attr-defined]
     redact = state.redactor.text
     report.sections = [(name, redact(printable(text))) for name, text in report.sections]
+    report.user_properties = [(k, state.redactor.plain(v)) for k, v in report.user_properties]
+    if hasattr(report, "wasxfail"):
+        report.wasxfail = redact(report.wasxfail)
+    if report.skipped and isinstance(report.longrepr, tuple):
+        path, line, reason = report.longrepr
+        report.longrepr = (path, line, redact(reason))
     if not report.failed or call.excinfo is None:
         return
     if state.config.getoption("tbstyle", "auto") == "auto":

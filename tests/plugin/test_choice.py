@@ -149,3 +149,33 @@ def test_what_is_rescued_is_for_the_user_alone(project):
     assert path.stat().st_mode & 0o077 == 0
     assert json.loads(path.read_text())["results"]
     path.unlink()
+
+
+def test_reasons_and_properties_hold_no_secret(project, monkeypatch):
+    monkeypatch.setenv("THE_SECRET", "hunter2hunter2")
+    project.check(
+        """
+        import os
+        from pytest_sysaudit.hooks.keys import state_of
+
+        @pytest.fixture(autouse=True)
+        def learn(request):
+            state_of(request.config).secrets.get("env:THE_SECRET", purpose="x", base=request.path)
+
+        def test_skips(host):
+            pytest.skip("because of " + os.environ["THE_SECRET"])
+
+        def test_xfails(host):
+            pytest.xfail("because of " + os.environ["THE_SECRET"])
+
+        def test_tells(host, record_property):
+            record_property("key", os.environ["THE_SECRET"])
+            assert host
+        """
+    )
+    result = project.run("-v", "-rA", "--junitxml=plain.xml", "--audit-target=alpha", "-n0")
+    assert sorted(project.verdicts().values()) == ["not_applicable", "pass", "waived"]
+    texts = [result.stdout.str(), (project.path / "plain.xml").read_text()]
+    texts.append((project.path / "out.json").read_text())
+    assert [text for text in texts if "hunter2" in text] == []
+    assert "because of [redacted]" in texts[0]
