@@ -77,7 +77,9 @@ bench: $(DEV)
 # The unit and plugin tests on every supported Python that is installed; all of them with ALL=1.
 versions:
 	@for v in $(VERSIONS); do \
-	  p=python$$v; command -v $$p >/dev/null && $$p -c '' 2>/dev/null || { echo "$$p: not installed, not tested"; continue; }; \
+	  for p in python$$v $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$v*/bin/python$$v ""; do \
+	    test -n "$$p" && $$p -c '' 2>/dev/null && break; done; \
+	  test -n "$$p" || { echo "python$$v: not installed, not tested"; continue; }; \
 	  $(MAKE) --no-print-directory test PYTHON=$$p VENV=.venv-$$v PYTEST_ARGS="$(if $(ALL),,tests/unit tests/plugin) -q" || exit 1; \
 	done
 
