@@ -14,6 +14,8 @@ __all__ = ["MASK", "SHORTEST", "Redactor"]
 
 #: Shorter values would blank out ordinary text.
 SHORTEST = 4
+#: Texts of up to so many characters are remembered, and so many of them.
+SHORT, MEMORY = 300, 4096
 #: Where somebody cut a text, so that only a part of a secret is left beside it.
 _CUT = re.compile(r"(?<!\.)(?:\.{3}|…)(?!\.)")
 
@@ -31,6 +33,7 @@ class Redactor:
         self._escaped: tuple[re.Pattern[str], ...] = ()
         self._pieces: frozenset[str] = frozenset()
         self._lock = threading.Lock()
+        self._done: dict[str, str] = {}
         for secret in secrets:
             self.add(secret)
 
@@ -41,6 +44,7 @@ class Redactor:
         with self._lock:
             self._secrets = {*self._secrets, secret, *forms.lines(secret)}
             self._compile()
+            self._done = {}  # who still works with the old one adds to what nobody reads
 
     def _compile(self) -> None:
         ordered = sorted(self._secrets, key=lambda secret: (-len(secret), secret))
@@ -57,6 +61,17 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return *text* without secrets."""
+        done = self._done
+        if (known := done.get(text)) is not None:
+            return known
+        clean = self._masked(text)
+        if len(text) <= SHORT:  # ids, titles and names come again with every target
+            if len(done) >= MEMORY:
+                done.clear()
+            done[text] = clean
+        return clean
+
+    def _masked(self, text: str) -> str:
         if self._plain is not None and self._coded is not None:
             text = self._coded.sub(MASK, self._plain.sub(MASK, text))
             if any(char in text for char in forms.ESCAPES):

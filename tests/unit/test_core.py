@@ -108,6 +108,13 @@ def test_redaction_goes_through_json_data_keys_included():
     }
 
 
+def test_what_was_clean_is_looked_at_again_when_a_secret_becomes_known():
+    redactor = Redactor()
+    assert redactor.text("open sesame") == "open sesame"
+    redactor.add("sesame")
+    assert redactor.text("open sesame") == f"open {MASK}"
+
+
 def test_a_secret_too_short_to_look_for_is_left_alone():
     assert Redactor(["abc"]).text("abc abcdef") == "abc abcdef"
 
