@@ -45,7 +45,7 @@ class Link:
 
 
 class Resolver(Protocol):
-    """What ``sysaudit://EXPRESSION`` means in this session."""
+    """What ``sysaudit://EXPRESSION`` means in this run."""
 
     def names(self, expression: str) -> Sequence[str]:
         """Return the names of the hosts that *expression* selects; raises if it selects none."""
