@@ -79,7 +79,8 @@ def test_reports_can_stand_in_the_settings(project):
     assert (project.path / "from_ini.json").exists()
 
 
-def test_a_report_that_cannot_be_written_fails_the_run_and_loses_nothing(project):
+def test_a_report_that_cannot_be_written_fails_the_run_and_loses_nothing(project, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(project.path))  # where the results are kept then
     project.check("def test_x(host):\n    assert True\n")
     (project.path / "file").write_text("")
     result = project.run("--audit-report=junit=file/junit.xml")
