@@ -14,17 +14,18 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "pytest_sysaudit").rglob("*.py"))
 #: Low to high: a module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "text", "record", "source"},
+    {"errors", "text", "record", "source", "lanes"},
     {"audit", "evidence", "inventory", "transport.base"},
     {"transport", "embedded"},
     {"facts", "aws", "http", "network"},
+    {"resources"},
     {"queries", "query_modules", "backend", "host"},
     {"connections"},
     {"reports"},
     {"hookspecs", "hooks", "fixtures"},
     {"plugin"},
 ]
-MAY_IMPORT_PYTEST = ("hooks", "fixtures", "hookspecs", "plugin")
+MAY_IMPORT_PYTEST = ("lanes", "hooks", "fixtures", "hookspecs", "plugin")
 
 
 def test_every_public_name_can_be_had():

@@ -1,0 +1,62 @@
+"""The one wait: where a lane gives the turn away, so that others go on.
+
+Outside of a lane (another thread, a library's user, pytest's own loop) both functions just wait.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Turn(Protocol):
+    """What the greenlet of a lane carries as its attribute ``sysaudit_turn``."""
+
+    def call(self, call: Callable[[], T]) -> T:
+        """Return what *call* gives, which runs in a thread of its own while other lanes go on."""
+
+    def until(self, future: Future[T], timeout: float | None) -> T:
+        """Return the result of *future*; other lanes go on; raises TimeoutError."""
+
+
+def wait(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what the blocking *call* gives; other lanes go on meanwhile.
+
+    In a lane, *call* runs in another thread, with this one's context variables. If the lane is
+    told to stop, that is raised here, and what becomes of *call* is the caller's to decide.
+
+    Raises:
+        BaseException: whatever *call* raises.
+    """
+    turn = current_turn()
+    if turn is None:
+        return call(*args, **kwargs)
+    return turn.call(lambda: call(*args, **kwargs))
+
+
+def wait_for(future: Future[T], timeout: float | None = None) -> T:
+    """Return the result of *future*, which another thread sets; other lanes go on meanwhile.
+
+    Args:
+        future: it is not cancelled, whatever happens here.
+        timeout: seconds; None: without end.
+
+    Raises:
+        TimeoutError: there was no result within *timeout*.
+        BaseException: whatever the future holds.
+    """
+    turn = current_turn()
+    if turn is None or future.done():
+        return future.result(timeout)
+    return turn.until(future, timeout)
+
+
+def current_turn() -> Turn | None:
+    """Return what gives the turn away here; None outside of a lane."""
+    greenlet: Any = sys.modules.get("greenlet")
+    return getattr(greenlet.getcurrent(), "sysaudit_turn", None) if greenlet else None

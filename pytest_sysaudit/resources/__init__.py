@@ -1,0 +1,1 @@
+"""testinfra's resources (file, package, service, user, ...), answered from fact tables."""
