@@ -1,17 +1,16 @@
-"""One API call: what names it, what watches it, and the memory of those that were made."""
+"""One API call: what names it, and what watches it."""
 
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pytest_sysaudit.audit import to_plain
-from pytest_sysaudit.errors import CannotAssess, RefusedByPolicy
+from pytest_sysaudit.errors import RefusedByPolicy
+from pytest_sysaudit.lanes import wait
 from pytest_sysaudit.record import Plain, utc_text
 
 
@@ -90,7 +89,7 @@ def watched(watcher: Watcher, target: str) -> type:
             started = time.time()
             answer, failure = None, None
             try:
-                answer = parent._make_api_call(operation_name, api_params)  # noqa: SLF001 - overridden
+                answer = wait(parent._make_api_call, operation_name, api_params)  # noqa: SLF001 - overridden
             except Exception as error:
                 failure = error
                 _attach(error, "audit_call", call)
@@ -123,42 +122,6 @@ def _exchange(
         error=code or (type(failure).__name__ if failure else ""),
         answer=answer,
     )
-
-
-class Memo:
-    """Computes each thing once, also when several threads ask at the same time.
-
-    An error is remembered like a value. What was interrupted is forgotten.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._flights: dict[str, Future[Any]] = {}
-
-    def get(self, key: str, compute: Callable[[], Any]) -> Any:
-        """Return what *compute* gave, or raise what it raised, when *key* was first asked for."""
-        with self._lock:
-            flight = self._flights.get(key)
-            mine = flight is None
-            if flight is None:
-                flight = self._flights[key] = Future()
-        if mine:
-            self._fly(key, flight, compute)
-        error = flight.exception()
-        if error is not None:
-            raise error.with_traceback(None)  # else it grows with everyone who asks
-        return flight.result()
-
-    def _fly(self, key: str, flight: Future[Any], compute: Callable[[], Any]) -> None:
-        try:
-            flight.set_result(compute())
-        except Exception as error:  # noqa: BLE001 - raised again for everyone who asks
-            flight.set_exception(error)
-        except BaseException:
-            with self._lock:
-                del self._flights[key]
-            flight.set_exception(CannotAssess("interrupted"))
-            raise
 
 
 def key_of(*parts: object) -> str:

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, SSLError
 from botocore.parsers import ResponseParserError
 from botocore.response import StreamingBody
 
-from pytest_sysaudit.aws.calls import Memo, copied, key_of, watched
+from pytest_sysaudit.aws.calls import copied, key_of, watched
 from pytest_sysaudit.aws.credentials import new_session
 from pytest_sysaudit.aws.endpoints import configured_endpoints, without_account_host
 from pytest_sysaudit.aws.guard import Policy, guard, mix_in
@@ -34,6 +34,7 @@ from pytest_sysaudit.errors import (
 )
 from pytest_sysaudit.inventory.model import Aws
 from pytest_sysaudit.inventory.target import Target
+from pytest_sysaudit.lanes import Once
 from pytest_sysaudit.text import first_line
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
         self._entry = entry
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, str], Any] = {}
-        self._memo = Memo()
+        self._memo: Once[str] = Once()
         self._config = _config(target, entry)
         core = new_session(entry, external_id, self._config)
         self._endpoints = configured_endpoints(entry, core)

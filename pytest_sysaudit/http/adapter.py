@@ -29,6 +29,7 @@ from pytest_sysaudit.http.policy import Origin, Policy
 from pytest_sysaudit.http.session import TlsInfo, tls_info
 from pytest_sysaudit.http.watch import Watch
 from pytest_sysaudit.http.whole import WholeResponse
+from pytest_sysaudit.lanes import wait
 from pytest_sysaudit.text import decode, printable
 
 #: Sending these twice does no more than sending them once.
@@ -161,8 +162,8 @@ class AuditAdapter(HTTPAdapter):
             self._strip(request)
         options = {"timeout": timeout, "verify": verify, "cert": cert, "proxies": proxies}
         attempts: list[Attempt] = []
-        while (response := self._attempt(request, options, attempts)) is None:
-            time.sleep(_PAUSE * 2 ** len(attempts))
+        while (response := wait(self._attempt, request, options, attempts)) is None:
+            wait(time.sleep, _PAUSE * 2 ** len(attempts))
         return response
 
     def require(self, request: requests.PreparedRequest) -> None:

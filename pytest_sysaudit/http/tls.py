@@ -19,6 +19,7 @@ from pytest_sysaudit.http.hello import VERSIONS, Answer, Reply, ask
 from pytest_sysaudit.http.session import TlsInfo, tls_info
 from pytest_sysaudit.http.suites import Suite, all_suites
 from pytest_sysaudit.http.trust import WRONG_HOST, Trust, default_store, distrust, load_store
+from pytest_sysaudit.lanes import wait
 from pytest_sysaudit.record import Plain
 
 #: A server that closes without a word is asked again as often, in case it was an accident.
@@ -188,7 +189,7 @@ class TlsProbe:
         for _ in range(1 + _AGAIN):
             try:
                 place = (self.host, self.port)
-                answer = ask(place, self.host, version, list(suites), self._timeout)
+                answer = wait(ask, place, self.host, version, list(suites), self._timeout)
             except OSError as error:
                 raise _no_connection(error, self.place) from error
             if answer.reply is not Reply.CLOSED:
@@ -220,6 +221,18 @@ class TlsProbe:
             return error.trust
         return Trust(verified=True)
 
+    def _connect(self, context: ssl.SSLContext) -> TlsInfo:
+        """Connect and shake hands, by *context*."""
+        try:
+            raw = socket.create_connection((self.host, self.port), timeout=self._timeout)
+        except OSError as error:
+            raise _no_connection(error, self.place) from error
+        begin = time.monotonic()
+        with raw, context.wrap_socket(raw, server_hostname=self.host) as sock:
+            spent = (time.monotonic() - begin) * 1000
+            verified = context.verify_mode is ssl.CERT_REQUIRED
+            return tls_info(sock, verified=verified, handshake_ms=spent)
+
     def _shake(self, context: ssl.SSLContext, sent: int | None = None) -> TlsInfo:
         try:
             if self._client_cert:
@@ -228,15 +241,7 @@ class TlsProbe:
         except OSError as error:
             raise CannotAssess(f"{self.place}: client_cert cannot be used: {error}") from error
         try:
-            raw = socket.create_connection((self.host, self.port), timeout=self._timeout)
-        except OSError as error:
-            raise _no_connection(error, self.place) from error
-        begin = time.monotonic()
-        try:
-            with raw, context.wrap_socket(raw, server_hostname=self.host) as sock:
-                spent = (time.monotonic() - begin) * 1000
-                verified = context.verify_mode is ssl.CERT_REQUIRED
-                return tls_info(sock, verified=verified, handshake_ms=spent)
+            return wait(self._connect, context)
         except ssl.SSLCertVerificationError as error:
             raise Untrusted(self.place, distrust(error, sent)) from error
         except TimeoutError as error:

@@ -13,12 +13,16 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
+class _Interrupted(Exception):  # noqa: N818 - it is handled, never shown
+    """Whoever computed was told to stop."""
+
+
 class Once(Generic[K]):
     """Results by key: the first who asks computes, the others wait for it.
 
     A lock held while one waits would stop every lane; nothing is held here. An error is kept as a
-    result is, but an interruption (`KeyboardInterrupt`, a runner's time limit) is not: whoever asks
-    next tries again.
+    result is, but an interruption (`KeyboardInterrupt`, a runner's time limit) is its own lane's
+    only: the next who asks, or who waits for the result, tries again.
     """
 
     def __init__(self) -> None:
@@ -27,19 +31,22 @@ class Once(Generic[K]):
 
     def get(self, key: K, make: Callable[[], T]) -> T:
         """Return what *make* gave for *key*, when it was first asked for; or raise its error."""
-        with self._lock:
-            future = self._futures.get(key)
-            mine = future is None
-            if future is None:
-                future = self._futures[key] = Future()
-        if mine:
-            self._fulfil(key, future, make)
-            return future.result()  # type: ignore[no-any-return]
-        try:
-            return wait_for(future)  # type: ignore[no-any-return]
-        except Exception as error:
-            error.with_traceback(None)  # it would grow with everybody who is told
-            raise
+        while True:
+            with self._lock:
+                future = self._futures.get(key)
+                mine = future is None
+                if future is None:
+                    future = self._futures[key] = Future()
+            if mine:
+                self._fulfil(key, future, make)
+            try:
+                result: T = wait_for(future)
+            except _Interrupted:
+                continue
+            except Exception as error:  # noqa: BLE001 - whatever it is, everybody gets it
+                # the traceback would grow with everybody who is told
+                raise error.with_traceback(None)  # noqa: B904 - the same error
+            return result
 
     def known(self, key: K) -> bool:
         """Whether there is a result, or an error, for *key*."""
@@ -59,8 +66,8 @@ class Once(Generic[K]):
             future.set_result(make())
         except Exception as error:  # noqa: BLE001 - it is raised again where the result is asked for
             future.set_exception(error)
-        except BaseException as interruption:
+        except BaseException:
             with self._lock:
                 self._futures.pop(key, None)
-            future.set_exception(interruption)
+            future.set_exception(_Interrupted())
             raise

@@ -75,6 +75,7 @@ class LocalRecorder:
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open until the capture ends
         self._helper: Helper | None = None
         self._started = 0.0
+        self._killed = False
 
     def start(self) -> None:
         """Start; packets that are sent from now on are captured.
@@ -97,6 +98,8 @@ class LocalRecorder:
         except BaseException:
             self.kill()
             raise
+        if self._killed:  # by another thread, while this one was starting it
+            self.kill()
 
     def _link(self) -> int:
         kind, _ = hardware(self._interface)
@@ -138,6 +141,7 @@ class LocalRecorder:
 
     def kill(self) -> None:
         """End the capture and forget what it saw."""
+        self._killed = True
         if self._helper is not None:
             self._helper.end()
         self._file.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 
 from pytest_sysaudit.errors import CannotAssess, Incomplete
 from pytest_sysaudit.inventory.target import Target
+from pytest_sysaudit.lanes import Once, wait
 from pytest_sysaudit.network import pcap, policy, probes
 from pytest_sysaudit.network.bounds import Bounds
 from pytest_sysaudit.network.capture import Capture, Recording
@@ -59,8 +59,7 @@ class Sniffer:
         self.target = target
         self._host = host
         self._exercise = exercise
-        self._samples: dict[float, Capture | CannotAssess] = {}
-        self._lock = threading.Lock()
+        self._samples: Once[float] = Once()
 
     @contextmanager
     def __call__(
@@ -96,13 +95,11 @@ class Sniffer:
             capture.finish(found)
             return
         recorder = self._recorder(interface, filter, bounds)
-        recorder.start()
-        try:
+        with _killed_on_error(recorder):
+            wait(recorder.start)
             yield capture
-        except BaseException:
-            recorder.kill()
-            raise
-        capture.finish(recorder.stop())
+            recording = wait(recorder.stop)
+        capture.finish(recording)
 
     @property
     def _file(self) -> Path | None:
@@ -175,23 +172,14 @@ class Sniffer:
         Raises:
             CannotAssess: as when capturing; the same one at each call.
         """
-        with self._lock:
-            if seconds not in self._samples:
-                self._samples[seconds] = self._sample(seconds)
-            found = self._samples[seconds]
-        if isinstance(found, CannotAssess):
-            raise found.with_traceback(None)
-        return found
+        return self._samples.get(seconds, lambda: self._sample(seconds))
 
-    def _sample(self, seconds: float) -> Capture | CannotAssess:
-        try:
-            with self() as capture:
-                end = time.monotonic() + seconds
-                self.exercise()
-                if self._file is None:
-                    time.sleep(max(0.0, end - time.monotonic()))
-        except CannotAssess as error:
-            return error
+    def _sample(self, seconds: float) -> Capture:
+        with self() as capture:
+            end = time.monotonic() + seconds
+            self.exercise()
+            if self._file is None:
+                wait(time.sleep, max(0.0, end - time.monotonic()))
         return capture
 
     def probe(self, packet: Any, *, timeout: float = 2.0, interface: str | None = None) -> Capture:
@@ -243,14 +231,22 @@ class Sniffer:
         policy.check(self.target, packets)
         name = self._interface(interface)
         recorder = LocalRecorder(name, _ends(packets), Bounds(max_seconds=timeout + 60))
-        recorder.start()
-        try:
-            probes.send(packets, name)
-            _wait(recorder, timeout, enough)
-        except BaseException:
-            recorder.kill()
-            raise
-        return Capture(min_packets=len(packets)).finish(recorder.stop())
+        with _killed_on_error(recorder):
+            wait(recorder.start)
+            wait(probes.send, packets, name)
+            wait(_watch, recorder, timeout, enough)
+            recording = wait(recorder.stop)
+        return Capture(min_packets=len(packets)).finish(recording)
+
+
+@contextmanager
+def _killed_on_error(recorder: Recorder) -> Iterator[None]:
+    """End the capture if the block fails or is interrupted."""
+    try:
+        yield
+    except BaseException:
+        recorder.kill()
+        raise
 
 
 def _ends(packets: Sequence[Any]) -> str:
@@ -269,7 +265,7 @@ def _is_group(text: str) -> bool:
     return ipaddress.ip_address(text).is_multicast
 
 
-def _wait(recorder: LocalRecorder, timeout: float, enough: Callable[[Any], bool]) -> None:
+def _watch(recorder: LocalRecorder, timeout: float, enough: Callable[[Any], bool]) -> None:
     """Wait until *enough* holds for a packet that has come, or the time is over."""
     end, looked = time.monotonic() + timeout, 0
     while time.monotonic() < end:

@@ -8,7 +8,6 @@ import platform
 import pwd
 import secrets as randomness
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from pytest_sysaudit.errors import (
 )
 from pytest_sysaudit.inventory import model
 from pytest_sysaudit.inventory.target import Target
+from pytest_sysaudit.lanes import Mutex, wait
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.text import decode
 from pytest_sysaudit.transport.base import (
@@ -156,8 +156,10 @@ class LocalTransport:
         """Wait for the end of *process*, and leave nothing of it behind."""
         self._running.add(process)
         try:
-            code = process.finish(talk, timeout, self._target.setting("max_output"))
+            code = wait(process.finish, talk, timeout, self._target.setting("max_output"))
         except BaseException as error:
+            if not isinstance(error, Exception):
+                process.end()  # we were interrupted; in a lane, another thread still waits for it
             if user and process.survivors and not self._sudo.ending:
                 self._end(user, process.survivors)
             if isinstance(error, (TimedOut, Incomplete)):
@@ -183,7 +185,7 @@ class LocalTransport:
                 raise refusal(user, command, result.stderr)
             state.asks = True
         # One at a time until the password is known to be right: a wrong one is typed once.
-        with contextlib.nullcontext() if state.right else state.lock:
+        with contextlib.nullcontext() if state.right or state.ending else state.first:
             if state.refused is not None:
                 raise Denied(f"sudo: {state.refused}; the password is not tried again")
             return self._run_with_password(user, command, stdin, timeout)
@@ -235,7 +237,7 @@ class _SudoState:
         self.right = False
         self.refused: str | None = None
         self.ending = False
-        self.lock = threading.RLock()
+        self.first = Mutex()
 
 
 def open_local(

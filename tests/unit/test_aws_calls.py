@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pytest_sysaudit.aws.calls import Call, Exchange, Memo, copied, key_of
+from pytest_sysaudit.aws.calls import Call, Exchange, copied, key_of
 from pytest_sysaudit.errors import Denied
+from pytest_sysaudit.lanes import Once
 
 
 def test_many_who_ask_at_once_cause_one_call():
-    memo, calls, gate = Memo(), [], threading.Event()
+    memo, calls, gate = Once(), [], threading.Event()
 
     def compute():
         gate.wait(10)
@@ -28,7 +29,7 @@ def test_many_who_ask_at_once_cause_one_call():
 
 
 def test_an_error_is_remembered_and_does_not_grow():
-    memo, calls = Memo(), []
+    memo, calls = Once(), []
 
     def compute():
         calls.append(1)
@@ -44,7 +45,7 @@ def test_an_error_is_remembered_and_does_not_grow():
 
 
 def test_what_was_interrupted_is_asked_again():
-    memo = Memo()
+    memo = Once()
 
     def interrupted():
         raise KeyboardInterrupt
