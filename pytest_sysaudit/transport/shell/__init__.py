@@ -1,0 +1,1 @@
+"""One persistent /bin/sh per host and privilege, over whatever can start one there."""
