@@ -9,8 +9,12 @@ function from text to frozen dataclasses) and ``read(facts)``, which brings the 
         return parse(facts.run(["sysctl", "-a"]).expect(0, 1).out)
 
 ``facts.run`` and ``facts.frame`` use the right user; ``facts.transport.read`` reads files;
-``facts.<other>`` is another table. A parser that meets what it does not know raises ValueError
-or LookupError (`base.parse_lines` adds the line number); the check then gets a CannotAssess.
+``facts.<other>`` is another table. A parser that meets what it does not know raises ValueError or
+LookupError (`base.parse_lines` adds the line number); the check then gets a CannotAssess.
+
+So that several tables travel in one round trip, the module may say what ``read`` runs in any case,
+``ASKS = (command, ...)`` or a function that returns them, and which tables it asks in turn,
+``USES = ("mounts",)``. A table whose rows are asked for by key is a `keyed.KeyedTable`.
 """
 
 from __future__ import annotations
@@ -18,9 +22,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pytest_sysaudit.facts.base import Facts, Reader, parse_lines, unknown_format
+from pytest_sysaudit.facts.keyed import KeyedTable
 from pytest_sysaudit.transport.base import Transport
 
-__all__ = ["TABLES", "Facts", "open_facts", "parse_lines", "unknown_format"]
+__all__ = ["TABLES", "Facts", "KeyedTable", "open_facts", "parse_lines", "unknown_format"]
 
 #: Where each table is read: ``"module"`` (its function ``read``) or ``"module:function"``.
 TABLES: Mapping[str, str] = {

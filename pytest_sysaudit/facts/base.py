@@ -1,36 +1,42 @@
-"""How a fact table is read: once per host and user, errors remembered too."""
+"""How fact tables are read: once per host and user, together where that can be, errors kept too."""
 
 from __future__ import annotations
 
 import difflib
-import pkgutil
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from pytest_sysaudit.errors import CannotAssess, NotApplicable
-from pytest_sysaudit.facts.frame import run_frame
+from pytest_sysaudit.errors import CannotAssess
+from pytest_sysaudit.facts.asks import Ask, Reader, Tables, asks_of, find_reader
+from pytest_sysaudit.facts.batch import Answer, Kept, many, run_batch
+from pytest_sysaudit.facts.outcome import Outcome, attempt
+from pytest_sysaudit.lanes import Once
 from pytest_sysaudit.text import first_line
 from pytest_sysaudit.transport.base import Command, CommandResult, Transport
 
-T = TypeVar("T")
+__all__ = ["Facts", "Reader", "find_reader", "parse_lines", "unknown_format"]
 
-Reader = Callable[["Facts"], Any]
-"""Reads one table: ``def read(facts: Facts) -> Table``."""
+T = TypeVar("T")
+_Place = tuple[str, str | None]
+"""A table's name, and the user who reads it."""
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What one table was made of: results, and other tables."""
+
+    results: list[CommandResult] = field(default_factory=list)
+    tables: dict[_Place, None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What reading a table gave: a value, or the error that says why there is none."""
+class _Shared:
+    """What the views of all users on one host have in common."""
 
-    value: Any = None
-    error: CannotAssess | NotApplicable | None = None
-
-    def get(self) -> Any:
-        if self.error is not None:
-            raise self.error.with_traceback(None)
-        return self.value
+    outcomes: Once[_Place] = field(default_factory=Once)
+    notes: dict[_Place, _Notes] = field(default_factory=dict)
+    kept: Kept = field(default_factory=Kept)
 
 
 class Facts:
@@ -47,62 +53,148 @@ class Facts:
     def __init__(
         self,
         transport: Transport,
-        tables: Mapping[str, str | Reader],
+        tables: Tables,
         user: str | None = None,
-        _shared: tuple[dict[tuple[str, str | None], _Outcome], threading.RLock] | None = None,
+        _shared: _Shared | None = None,
+        _notes: _Notes | None = None,
     ) -> None:
         self.transport = transport
         self.user = user
         self._tables = tables
-        self._outcomes, self._lock = _shared or ({}, threading.RLock())
+        self._shared = _shared or _Shared()
+        self._notes = _notes
 
     def as_user(self, user: str | None) -> Facts:
         """Return the same tables as *user* sees them; what was read is shared."""
-        return Facts(self.transport, self._tables, user, (self._outcomes, self._lock))
+        if user == self.user:
+            return self
+        return Facts(self.transport, self._tables, user, self._shared, self._notes)
 
     def run(
         self, command: Command, *, stdin: bytes = b"", timeout: float | None = None
     ) -> CommandResult:
-        """Run *command* as this object's user; see `Transport.run`."""
-        return self.transport.run(command, stdin=stdin, timeout=timeout, user=self.user)
+        """Return the result of *command* as this object's user.
 
-    def frame(
-        self, commands: Mapping[str, Command], *, timeout: float | None = None
-    ) -> dict[str, CommandResult]:
-        """Run several commands in one round trip; see `run_frame`."""
-        return run_frame(self.transport, commands, timeout=timeout, user=self.user)
+        It is run, as `Transport.run` does, unless it was run ahead: then that result is handed
+        out, once, or the error raised that came instead of it.
+        """
+        answer = None if stdin else self._shared.kept.take(command, self.user)
+        if answer is None:
+            answer = self.transport.run(command, stdin=stdin, timeout=timeout, user=self.user)
+        if not isinstance(answer, CommandResult):
+            raise answer.with_traceback(None)
+        self.note(answer)
+        return answer
+
+    def batch(self, commands: Sequence[Command]) -> list[Answer]:
+        """Return a result or an error for each of *commands*: in one round trip, if any."""
+        answers = [self._shared.kept.take(command, self.user) for command in commands]
+        missing = [c for c, answer in zip(commands, answers, strict=True) if answer is None]
+        fresh = iter(run_batch(self.transport, missing, self.user))
+        found = [next(fresh) if answer is None else answer for answer in answers]
+        for answer in found:
+            if isinstance(answer, CommandResult):
+                self.note(answer)
+        return found
+
+    def frame(self, commands: Mapping[str, Command]) -> dict[str, CommandResult]:
+        """Return the results of several commands by name: in one round trip, if any.
+
+        Raises:
+            CannotAssess: of the first command without a result.
+        """
+        found = dict(zip(commands, self.batch(list(commands.values())), strict=True))
+        for answer in found.values():
+            if not isinstance(answer, CommandResult):
+                raise answer.with_traceback(None)
+        return {name: a for name, a in found.items() if isinstance(a, CommandResult)}
+
+    def load(self, *names: str) -> tuple[Any, ...]:
+        """Return several tables, read in as few round trips as can be.
+
+        Raises:
+            CannotAssess: of the first one that could not be read.
+            NotApplicable: of the first one that does not exist here.
+        """
+        self.read_ahead(names)
+        return tuple(getattr(self, name) for name in names)
+
+    def read_ahead(
+        self, tables: Iterable[str], keys: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Ask now, in one round trip, what reading *tables* begins with; raises nothing.
+
+        Args:
+            tables: names; those that were read already are left out.
+            keys: the rows of keyed tables that will be asked for.
+        """
+        asks = self.asks(tables, keys)
+        if many(self.transport) is None:
+            return  # left for later: nothing would be saved
+        self.settle(asks, run_batch(self.transport, [ask.command for ask in asks], self.user))
+
+    def asks(
+        self, tables: Iterable[str], keys: Mapping[str, Sequence[str]] | None = None
+    ) -> tuple[Ask, ...]:
+        """Return the commands that `read_ahead` would run now."""
+        unread = [n for n in tables if not self._shared.outcomes.known((n, self.user))]
+        unasked = {name: getattr(self, name).unasked(each) for name, each in (keys or {}).items()}
+        here = hasattr(self.transport, "measure")
+        every = asks_of(self._tables, unread, unasked, here=here)
+        return tuple(a for a in every if not self._shared.kept.holds(a.command, self.user))
+
+    def settle(self, asks: Iterable[Ask], answers: Sequence[Answer]) -> None:
+        """Keep the *answers* of *asks*, in their order, until the tables are read."""
+        if not any(isinstance(answer, CommandResult) for answer in answers):
+            return  # the connection itself is broken; whoever asks next finds out how
+        for ask, answer in zip(asks, answers, strict=True):
+            if ask.table:
+                getattr(self, ask.table).take(ask.keys, answer)
+            else:
+                self._shared.kept.put(ask.command, self.user, answer)
+
+    def ahead(self, commands: Iterable[Command]) -> None:
+        """Run *commands* now, in one round trip, for `run` to answer from; raises nothing.
+
+        A transport that cannot run several at once leaves them for later.
+        """
+        asks = [Ask(c) for c in commands if not self._shared.kept.holds(c, self.user)]
+        if many(self.transport) is not None:
+            self.settle(asks, run_batch(self.transport, [ask.command for ask in asks], self.user))
+
+    def observations(self, table: str) -> tuple[CommandResult, ...]:
+        """Return the results that *table*, and the tables it asked, were made of, each once."""
+        places, found = [(table, self.user)], dict[int, CommandResult]()
+        for place in places:  # grows
+            notes = self._shared.notes.get(place)
+            if notes is not None:
+                found.update((id(result), result) for result in notes.results)
+                places += [other for other in notes.tables if other not in places]
+        return tuple(found.values())
+
+    def note(self, result: CommandResult) -> None:
+        """Remember that the table that is being read is made of *result*."""
+        if self._notes is not None:
+            self._notes.results.append(result)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self._tables:
             close = difflib.get_close_matches(name, self._tables, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise AttributeError(f"there is no fact table {name!r}{hint}")
-        with self._lock:
-            key = (name, self.user)
-            if key not in self._outcomes:
-                self._outcomes[key] = self._read(name)
-            outcome = self._outcomes[key]
+        place = (name, self.user)
+        if self._notes is not None:
+            self._notes.tables[place] = None
+        outcome: Outcome = self._shared.outcomes.get(place, lambda: self._read(name))
         return outcome.get()
 
     def __dir__(self) -> Iterable[str]:
         return [*super().__dir__(), *self._tables]
 
-    def _read(self, name: str) -> _Outcome:
-        try:
-            return _Outcome(value=find_reader(self._tables[name])(self))
-        except (CannotAssess, NotApplicable) as error:
-            return _Outcome(error=error)
-        except (ValueError, LookupError, TypeError) as error:
-            lost = CannotAssess(f"{name}: unknown format ({type(error).__name__}: {error})")
-            lost.__cause__ = error
-            return _Outcome(error=lost)
-
-
-def find_reader(reader: str | Reader) -> Reader:
-    """Return what ``"module"`` (its function ``read``) or ``"module:function"`` names."""
-    if not isinstance(reader, str):
-        return reader
-    return cast("Reader", pkgutil.resolve_name(reader if ":" in reader else f"{reader}:read"))
+    def _read(self, name: str) -> Outcome:
+        notes = self._shared.notes[name, self.user] = _Notes()
+        own = Facts(self.transport, self._tables, self.user, self._shared, notes)
+        return attempt(name, lambda: find_reader(self._tables[name])(own))
 
 
 def parse_lines(name: str, text: str, parse: Callable[[str], T | None]) -> list[T]:

@@ -6,16 +6,17 @@ On this machine psutil says it (`health_psutil`), elsewhere one round trip of sh
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_sysaudit.errors import CannotAssess, NotApplicable
+from pytest_sysaudit.facts.outcome import Outcome, attempt
+from pytest_sysaudit.lanes import Once
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
+    from pytest_sysaudit.transport.base import Command
 
 NAME = "health"
 #: Seconds over which `Health.cpu_percent` is measured.
@@ -128,36 +129,6 @@ class LoggedIn:
     host: str = ""
 
 
-class _Part:
-    """One part of `Health`: read when first asked for, and never again."""
-
-    def __init__(self, name: str, read: Callable[[], Any]) -> None:
-        self._name = name
-        self._read = read
-        self._lock = threading.Lock()
-        self._done = False
-        self._value: Any = None
-        self._error: CannotAssess | NotApplicable | None = None
-
-    def get(self) -> Any:
-        with self._lock:
-            if not self._done:
-                self._fill()
-                self._done = True
-        if self._error is not None:
-            raise self._error.with_traceback(None)
-        return self._value
-
-    def _fill(self) -> None:
-        try:
-            self._value = self._read()
-        except (CannotAssess, NotApplicable) as error:
-            self._error = error
-        except (ValueError, LookupError, TypeError) as error:
-            self._error = CannotAssess(f"{self._name}: unknown format ({error})")
-            self._error.__cause__ = error
-
-
 class Health:
     """How a host is doing.
 
@@ -166,7 +137,8 @@ class Health:
     """
 
     def __init__(self, parts: Mapping[str, Callable[[], Any]]) -> None:
-        self._parts = {name: _Part(f"health.{name}", read) for name, read in parts.items()}
+        self._parts = parts
+        self._known: Once[str] = Once()
 
     @property
     def cpu_percent(self) -> float:
@@ -229,7 +201,9 @@ class Health:
         return tuple(sorted(LoggedIn(**user) for user in self._get("users")))
 
     def _get(self, name: str) -> Any:
-        return self._parts[name].get()
+        read = self._parts[name]
+        outcome: Outcome = self._known.get(name, lambda: attempt(f"health.{name}", read))
+        return outcome.get()
 
 
 def percent(part: int, whole: int) -> float:
@@ -269,6 +243,16 @@ def unique_sockets(found: Iterable[ListeningSocket]) -> tuple[ListeningSocket, .
     for item in sorted(found, key=lambda item: (item.pid is None, item.pid or 0)):
         chosen.setdefault((item.protocol, item.address, item.port), item)
     return tuple(chosen[key] for key in sorted(chosen))
+
+
+def _asks() -> tuple[Command, ...]:
+    from pytest_sysaudit.facts.health_shell import COMMANDS
+
+    return tuple(COMMANDS.values())
+
+
+ASKS = _asks
+ASKS_HERE: tuple[Command, ...] = ()
 
 
 def read(facts: Facts) -> Health:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ for name in tcp tcp6 udp udp6; do
   sed -n "2,\\$s/^/$name /p" /proc/net/$name || exit
 done
 echo @end"""
-_COMMANDS: Mapping[str, str] = {
+COMMANDS: Mapping[str, str] = {
     "load": "cat /proc/loadavg",
     "memory": "cat /proc/meminfo",
     "stat": "grep -E '^(cpu|btime)' /proc/stat",
@@ -80,24 +80,31 @@ def read_there(facts: Facts) -> Health:
     """Return the health of a host, read in one round trip.
 
     Only `Health.cpu_percent`, which takes its time, is a second one when it is asked for.
-
-    Raises:
-        CannotAssess: the round trip failed as a whole.
     """
-    found = facts.frame(_COMMANDS)
-    parsers = {
-        "cpu_count": partial(cpu_count, found["stat"]),
-        "load": partial(load, found["load"]),
-        "memory": partial(memory, found["memory"]),
-        "swap": partial(swap, found["memory"]),
-        "disks": partial(disks, found["disks"]),
-        "processes": partial(processes, found["processes"]),
-        "listening": partial(listening, found["listening"]),
-        "boot_time": partial(boot_time, found["stat"]),
-        "uptime": partial(uptime, found["uptime"]),
-        "users": partial(health_users.parse, found["users"]),
+    answers = dict(zip(COMMANDS, facts.batch(list(COMMANDS.values())), strict=True))
+
+    def part(parse: Callable[[CommandResult], Plain], command: str) -> Callable[[], Plain]:
+        return partial(_parse, parse, answers[command])
+
+    parts = {
+        "cpu_count": part(cpu_count, "stat"),
+        "load": part(load, "load"),
+        "memory": part(memory, "memory"),
+        "swap": part(swap, "memory"),
+        "disks": part(disks, "disks"),
+        "processes": part(processes, "processes"),
+        "listening": part(listening, "listening"),
+        "boot_time": part(boot_time, "stat"),
+        "uptime": part(uptime, "uptime"),
+        "users": part(health_users.parse, "users"),
     }
-    return Health({**parsers, "cpu_percent": lambda: cpu_percent(facts.run(_CPU))})
+    return Health({**parts, "cpu_percent": lambda: cpu_percent(facts.run(_CPU))})
+
+
+def _parse(parse: Callable[[CommandResult], Plain], answer: CommandResult | CannotAssess) -> Plain:
+    if not isinstance(answer, CommandResult):
+        raise answer.with_traceback(None)
+    return parse(answer)
 
 
 def load(result: CommandResult) -> Plain:

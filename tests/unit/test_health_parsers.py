@@ -38,7 +38,7 @@ def health(**changed):
         "users": "sessions\n",
         **changed,
     }
-    commands = health_shell._COMMANDS
+    commands = health_shell.COMMANDS
     results = {commands[name]: answer for name, answer in parts.items()}
     results[health_shell._CPU] = "cpu 0 0 0 0 0 0 0 0 0 0\ncpu 30 0 20 40 10 0 0 0 9 0\n"
     return fake_host(FakeTransport(results=results)).health

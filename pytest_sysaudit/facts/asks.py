@@ -1,0 +1,101 @@
+"""What reading a table will ask in any case, so that several tables travel together."""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from pytest_sysaudit.facts.keyed import KeyedTable
+from pytest_sysaudit.transport.base import Command
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.base import Facts
+
+Reader = Callable[["Facts"], Any]
+"""Reads one table: ``def read(facts: Facts) -> Table``; a `KeyedTable` is one too."""
+Tables = Mapping[str, "str | Reader"]
+"""Where each table is read, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One command to run ahead; *keys* are those that it asks the keyed *table* for."""
+
+    command: Command
+    table: str = ""
+    keys: tuple[str, ...] = ()
+
+
+def find_reader(reader: str | Reader) -> Reader:
+    """Return what ``"module"`` (its function ``read``) or ``"module:name"`` names."""
+    if not isinstance(reader, str):
+        return reader
+    return cast("Reader", pkgutil.resolve_name(reader if ":" in reader else f"{reader}:read"))
+
+
+def is_keyed(reader: Reader) -> bool:
+    """Whether *reader* is a table whose rows are asked for by key."""
+    return isinstance(reader, type) and issubclass(reader, KeyedTable)
+
+
+def asks_of(
+    tables: Tables,
+    names: Iterable[str],
+    keys: Mapping[str, Sequence[str]] | None = None,
+    *,
+    here: bool = False,
+) -> tuple[Ask, ...]:
+    """Return what reading the tables *names*, and *keys* of keyed ones, begins with.
+
+    A table's module says it: ``ASKS``, its commands, or a function that returns them, and ``USES``,
+    the tables that it asks in turn. ``ASKS_HERE`` stands for ``ASKS`` where the transport can
+    measure this very machine. A table without them asks when it is read, and not before.
+
+    Args:
+        tables: where each table is read.
+        names: tables without keys; unknown ones are left out.
+        keys: the keys of each keyed table.
+        here: whether the transport can measure this machine.
+    """
+    found: dict[object, Ask] = {}
+    for name in _with_used(tables, names):
+        for command in _commands(_source(tables[name]), here=here):
+            ask = Ask(command if isinstance(command, str) else tuple(command))
+            found.setdefault(ask.command, ask)
+    for name, wanted in (keys or {}).items():
+        reader = find_reader(tables[name]) if name in tables else None
+        if reader is not None and is_keyed(reader):
+            table = cast("type[KeyedTable[Any]]", reader)
+            for batch in table.batches(dict.fromkeys(wanted)):
+                found[name, batch] = Ask(table.command(batch), name, batch)
+    return tuple(found.values())
+
+
+def _with_used(tables: Tables, names: Iterable[str]) -> Iterator[str]:
+    seen: dict[str, None] = {}
+    queue = [name for name in names if name in tables]
+    while queue:
+        name = queue.pop(0)
+        if name not in seen:
+            seen[name] = None
+            used = getattr(_source(tables[name]), "USES", ())
+            queue += [other for other in used if other in tables]
+    yield from seen
+
+
+def _source(reader: str | Reader) -> object:
+    """Return what holds ``ASKS`` and ``USES``: the module of a table, or the named reader."""
+    found = find_reader(reader)
+    if isinstance(reader, str) and ":" not in reader:
+        return sys.modules[found.__module__]
+    return found
+
+
+def _commands(source: object, *, here: bool) -> Sequence[Command]:
+    asks = getattr(source, "ASKS", ())
+    if here:
+        asks = getattr(source, "ASKS_HERE", asks)
+    return cast("Sequence[Command]", asks() if callable(asks) else asks)

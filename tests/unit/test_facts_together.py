@@ -1,0 +1,245 @@
+"""Several tables in one round trip, rows by key, and what a table was made of."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from lab.fake import FakeTransport
+
+from pytest_sysaudit.errors import CannotAssess, ConnectionLost, Denied, NotApplicable, TimedOut
+from pytest_sysaudit.facts import KeyedTable, open_facts
+from pytest_sysaudit.facts.asks import Ask, asks_of
+from pytest_sysaudit.transport.base import show
+
+
+class ManyTransport(FakeTransport):
+    """Answers several commands at once; counts how often it was asked."""
+
+    trips: list[list[str]]
+
+    def __init__(self, **fields):
+        super().__init__(**fields)
+        self.trips = []
+
+    def run(self, command, **options):
+        self.trips.append([show(command)])
+        return super().run(command, **options)
+
+    def run_many(self, commands, *, user=None):
+        self.trips.append([show(command) for command in commands])
+        return [self._one(command, user) for command in commands]
+
+    def _one(self, command, user):
+        try:
+            return super().run(command, user=user)
+        except CannotAssess as error:
+            return error
+
+
+def words(facts):
+    return facts.run("words").expect().out.split()
+
+
+words.ASKS = ("words",)
+
+
+def pair(facts):
+    return facts.words, facts.run(["more", "words"]).expect().out
+
+
+pair.ASKS = (["more", "words"],)
+pair.USES = ("words",)
+
+
+def late(facts):
+    return facts.run("late").out
+
+
+class Letters(KeyedTable[int]):
+    NAME = "letters"
+    BATCH = 3
+
+    @classmethod
+    def command(cls, keys):
+        return ["letters", *keys]
+
+    @classmethod
+    def parse(cls, keys, result):
+        rows = dict(line.split("=") for line in result.expect().out.split())
+        assert set(rows) <= set(keys)
+        return {k: int(v) if v != "none" else NotApplicable(f"no {k}") for k, v in rows.items()}
+
+
+TABLES = {"words": words, "pair": pair, "late": late, "letters": Letters}
+ANSWERS = {
+    "words": "a b",
+    "more words": "c",
+    "late": "d",
+    "letters a b": "a=1 b=none",
+    "letters a b c": "a=1 b=2 c=3",
+    "letters d": "d=4",
+    "letters a": "a=1",
+}
+
+
+def facts_over(transport):
+    return open_facts(transport, TABLES)
+
+
+def test_tables_asked_together_cost_one_round_trip():
+    transport = ManyTransport(results=ANSWERS)
+    facts = facts_over(transport)
+    assert facts.load("pair", "words") == ((["a", "b"], "c"), ["a", "b"])
+    assert transport.trips == [["more words", "words"]]
+
+
+def test_what_was_read_is_not_asked_again():
+    transport = ManyTransport(results=ANSWERS)
+    facts = facts_over(transport)
+    _ = facts.words
+    facts.read_ahead(["words"])
+    assert facts.load("words", "pair")[1] == (["a", "b"], "c")
+    assert [trip for trip in transport.trips if trip] == [["words"], ["more words", "words"]]
+
+
+def test_a_user_has_answers_of_his_own():
+    transport = ManyTransport(results=ANSWERS)
+    facts = facts_over(transport)
+    facts.read_ahead(["words"])
+    assert facts.as_user("root").words == facts.words
+    assert [user for _, user in transport.calls] == [None, "root"]
+
+
+def test_an_error_of_what_was_read_ahead_is_raised_where_it_is_asked_for():
+    results = {**ANSWERS, "words": TimedOut("words: too slow")}
+    facts = facts_over(ManyTransport(results=results))
+    facts.read_ahead(["words", "pair"])
+    for _ in range(2):
+        with pytest.raises(TimedOut, match="too slow"):
+            _ = facts.words
+    with pytest.raises(TimedOut, match="too slow"):
+        _ = facts.pair
+
+
+def test_a_batch_that_broke_as_a_whole_leaves_it_to_who_asks():
+    class Broken(ManyTransport):
+        def run_many(self, commands, *, user=None):
+            raise ConnectionLost(f"gone with {len(commands)} commands of {user}")
+
+    facts = facts_over(Broken(results=ANSWERS))
+    facts.read_ahead(["words", "pair"])
+    assert facts.words == ["a", "b"]
+    facts.letters.ask(["b", "a", "c", "d"])
+    with pytest.raises(ConnectionLost, match="gone with 2"):
+        facts.letters["d"]
+
+
+def test_a_transport_without_batches_reads_when_asked():
+    transport = FakeTransport(results=ANSWERS)
+    facts = facts_over(transport)
+    facts.read_ahead(["words"], {"letters": ["a"]})
+    assert transport.calls == []
+    assert facts.words == ["a", "b"]
+
+
+def test_an_answer_is_handed_out_once():
+    transport = ManyTransport(results=ANSWERS)
+    facts = facts_over(transport)
+    facts.ahead(["words", "late"])
+    for _ in range(2):
+        assert facts.run("words").out == "a b"
+    assert transport.trips == [["words", "late"], ["words"]]
+
+
+def test_a_table_keeps_the_results_it_was_made_of():
+    facts = facts_over(ManyTransport(results=ANSWERS))
+    _ = facts.words
+    assert [show(result.command) for result in facts.observations("pair")] == []
+    _ = facts.pair
+    made_of = [show(result.command) for result in facts.observations("pair")]
+    assert made_of == ["more words", "words"]
+    assert facts.observations("pair")[1] is facts.observations("words")[0]
+
+
+def test_asks_leave_out_what_is_unknown_and_what_stands_twice():
+    assert asks_of(TABLES, ["pair", "words", "nonsense"], {"unknown": ["x"]}) == (
+        Ask(("more", "words")),
+        Ask("words"),
+    )
+
+
+def test_many_rows_cost_one_command():
+    transport = ManyTransport(results=ANSWERS)
+    letters = facts_over(transport).letters
+    letters.ask(["a", "b", "a"])
+    assert letters["a"] == 1
+    for _ in range(2):
+        with pytest.raises(NotApplicable, match="no b"):
+            letters["b"]
+    assert transport.trips == [["letters a b"]]
+
+
+def test_more_rows_than_a_command_can_name_still_cost_one_round_trip():
+    transport = ManyTransport(results=ANSWERS)
+    facts = facts_over(transport)
+    facts.read_ahead(["words"], {"letters": ["a", "b", "c", "d"]})
+    assert [facts.letters[key] for key in "abcd"] == [1, 2, 3, 4]
+    assert transport.trips == [["words", "letters a b c", "letters d"]]
+    made_of = [show(result.command) for result in facts.observations("letters")]
+    assert made_of == ["letters a b c", "letters d"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        ("a=x", CannotAssess, "letters: unknown format"),
+        ("", CannotAssess, "said nothing about 'a'"),
+        ((1, "", "why"), CannotAssess, "exit code 1: why"),
+        (Denied("needs root"), Denied, "needs root"),
+    ],
+)
+@pytest.mark.parametrize("ahead", [True, False])
+def test_rows_that_could_not_be_read_raise_each(answer, error, words, ahead):
+    facts = facts_over(ManyTransport(results={"letters a": answer}))
+    if ahead:
+        facts.read_ahead([], {"letters": ["a"]})
+    for _ in range(2):
+        with pytest.raises(error, match=words):
+            facts.letters["a"]
+
+
+def test_an_interrupted_read_is_tried_again():
+    class Interrupted(ManyTransport):
+        stop = True
+
+        def run(self, command, **options):
+            if self.stop:
+                self.stop = False
+                raise KeyboardInterrupt
+            return super().run(command, **options)
+
+    facts = facts_over(Interrupted(results=ANSWERS))
+    with pytest.raises(KeyboardInterrupt):
+        facts.letters["a"]
+    assert facts.letters["a"] == 1
+
+
+def test_a_row_that_another_thread_fetches_is_waited_for():
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(ManyTransport):
+        def run(self, command, **options):
+            begun.set()
+            assert go_on.wait(20)
+            return super().run(command, **options)
+
+    transport = Slow(results=ANSWERS)
+    letters = facts_over(transport).letters
+    other = threading.Thread(target=letters.ask, args=(["a"],))
+    other.start()
+    assert begun.wait(20)
+    threading.Timer(0.05, go_on.set).start()
+    assert letters["a"] == 1
+    other.join()
+    assert len(transport.calls) == 1
