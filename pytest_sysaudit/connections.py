@@ -15,6 +15,7 @@ from pytest_sysaudit.record import Plain
 
 if TYPE_CHECKING:
     from pytest_sysaudit.aws.session import AwsSession
+    from pytest_sysaudit.facts.plan import Plan
     from pytest_sysaudit.host import Host
     from pytest_sysaudit.http.client import HttpClient
     from pytest_sysaudit.inventory.secrets import Secrets
@@ -35,6 +36,7 @@ class Connections:
         secrets: where passwords come from.
         transports: further ways to hosts, as `pytest_sysaudit.transport.open_transport` takes them.
         facts: further fact tables, by name.
+        plans: what the checks will ask of each host, by name; may be filled until it is opened.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class Connections:
         *,
         transports: Mapping[str, str | Callable[..., Any]] | None = None,
         facts: Mapping[str, str] | None = None,
+        plans: Mapping[str, Plan] | None = None,
     ) -> None:
         self.targets = targets
         self._secrets = secrets
         self._transports = dict(transports or {})
         self._facts = dict(facts or {})
+        self._plans = plans if plans is not None else {}
         self._lock = threading.Lock()
         self._futures: dict[str, Future[Any]] = {}
         self._dead: dict[str, str] = {}
@@ -185,7 +189,9 @@ class Connections:
             raise Unreachable(
                 f"{target.name}: its transport broke while opening: {words}"
             ) from error
-        return Host(target, transport, extra_facts=self._facts)
+        host = Host(target, transport, extra_facts=self._facts, plan=self._plans.get(target.name))
+        host.read_ahead()
+        return host
 
     def _new_aws(self, target: Target) -> AwsSession:
         from pytest_sysaudit.aws.session import open_session

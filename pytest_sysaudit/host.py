@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,13 @@ import testinfra.host
 import testinfra.modules
 
 from pytest_sysaudit.backend import Link, SysauditBackend
+from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts import Facts, open_facts
 from pytest_sysaudit.facts.base import Reader
+from pytest_sysaudit.facts.plan import Plan
 from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.queries import AskingHost
-from pytest_sysaudit.transport.base import FileStat, Transport
+from pytest_sysaudit.transport.base import CommandResult, FileStat, Transport
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.health import Health
@@ -49,6 +51,7 @@ class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no typ
         target: the inventory entry.
         transport: the open way to it.
         extra_facts: further fact tables by name, as in `pytest_sysaudit.facts.TABLES`.
+        plan: what the checks of the run will ask, for `read_ahead`.
     """
 
     def __init__(
@@ -57,9 +60,27 @@ class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no typ
         transport: Transport,
         *,
         extra_facts: Mapping[str, str | Reader] | None = None,
+        plan: Plan | None = None,
     ) -> None:
         link = Link(target, transport, open_facts(transport, extra_facts))
         super().__init__(SysauditBackend(target.name, link=link))
+        self._plan = plan
+
+    def read_ahead(self, answers: Sequence[CommandResult | CannotAssess] | None = None) -> None:
+        """Read in one round trip what the plan says; what fails is raised by who asks for it.
+
+        Does nothing without a plan, or where the transport cannot run several commands at once.
+
+        Args:
+            answers: what the plan's commands gave already, in the order of `Plan.commands`.
+        """
+        if self._plan is None:
+            return
+        facts = self._link.facts
+        if answers is None:
+            facts.read_ahead(self._plan.tables, self._plan.keys)
+        else:
+            facts.settle(facts.asks(self._plan.tables, self._plan.keys), answers)
 
     @property
     def target(self) -> Target:

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("signals", "logs", "verdicts", "readonly", "recorder", "standins", "terminal")
+MODULES = ("signals", "logs", "verdicts", "readonly", "recorder", "foresee", "standins", "terminal")
 
 
 def engage(config: pytest.Config) -> None:

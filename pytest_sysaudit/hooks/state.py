@@ -17,6 +17,7 @@ from pytest_sysaudit.source import Doc, Source, read_doc, read_source
 
 if TYPE_CHECKING:
     from pytest_sysaudit.connections import Connections
+    from pytest_sysaudit.facts.plan import Plan
     from pytest_sysaudit.inventory.load import LoadedInventory
     from pytest_sysaudit.inventory.secrets import Secrets
     from pytest_sysaudit.inventory.target import Target
@@ -37,6 +38,7 @@ class State:
         dead_standins: why the stand-in of a target could not be started.
         remarks: what looks like a mistake, to show at the end.
         notes: lines to show once, above the checks.
+        plans: what each target will be asked, by its name.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -50,6 +52,7 @@ class State:
         self.dead_standins: dict[str, str] = {}
         self.notes: list[str] = []
         self.remarks: list[str] = []
+        self.plans: dict[str, Plan] = {}
         self._texts: dict[Callable[..., Any], tuple[Doc, Source]] = {}
         self._connections: Connections | None = None
 
@@ -185,6 +188,7 @@ class State:
                 self.secrets,
                 transports=_joined(hook.pytest_sysaudit_transports()),
                 facts=_joined(hook.pytest_sysaudit_facts()),
+                plans=self.plans,
             )
             for name, reason in self.dead_standins.items():
                 self._connections.bury(name, reason, told=False)

@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "pytest_sysaudit").rglob("*.py"))
 #: Low to high: a module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "text", "record", "source", "lanes"},
+    {"errors", "text", "record", "source", "possible", "lanes"},
     {"audit", "evidence", "inventory", "transport.base"},
     {"transport", "embedded"},
     {"facts", "aws", "http", "network"},
-    {"resources"},
+    {"resources", "foresight"},
     {"queries", "query_modules", "backend", "host"},
     {"connections"},
     {"reports"},

@@ -1,0 +1,53 @@
+"""What the checks of a run will ask of a host, as far as their source tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_sysaudit.facts.asks import asks_of
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.asks import Tables
+    from pytest_sysaudit.transport.base import Command
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Fact tables, and rows of keyed ones, that will be asked for.
+
+    Attributes:
+        tables: names of tables without keys, sorted.
+        keys: the rows of each keyed table by its name, sorted.
+    """
+
+    tables: tuple[str, ...] = ()
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def commands(self, tables: Tables) -> tuple[Command, ...]:
+        """Return the read-only commands that a host can be asked before anything is known of it.
+
+        Args:
+            tables: where each table is read, as `pytest_sysaudit.facts.TABLES`.
+        """
+        return tuple(ask.command for ask in asks_of(tables, self.tables, self.keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Which tables a resource, as ``host.file(path)``, is answered from.
+
+    Attributes:
+        tables: tables without keys; needed as soon as the resource is named.
+        keys: keyed tables; the resource's argument is the key.
+        argument: the argument's name, for those who call with keywords.
+        key: what turns the argument into the key; None: the argument gives no key.
+        attributes: what some attributes of the resource need besides: ``{"content": Need(...)}``.
+    """
+
+    tables: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    argument: str = "name"
+    key: Callable[[str], str | None] = str
+    attributes: Mapping[str, Need] = field(default_factory=dict)
