@@ -18,8 +18,10 @@ from types import FunctionType
 from typing import Any
 
 from pytest_sysaudit import possible
-from pytest_sysaudit.facts.plan import Need, Plan
+from pytest_sysaudit.errors import CannotAssess
+from pytest_sysaudit.facts.plan import Plan
 from pytest_sysaudit.possible import Params, Values
+from pytest_sysaudit.resources.needs import KeyOf, Need
 
 #: How deep helper functions of the same module are followed.
 DEPTH = 2
@@ -136,6 +138,14 @@ class _Sight:
     tables: set[str] = field(default_factory=set)
     rows: list[tuple[str, Values]] = field(default_factory=list)
 
+    def use(self, resource: _Resource, member: str | None = None) -> None:
+        """Note that *member* of *resource*, or nobody knows what of it, is asked for."""
+        for need in resource.need.of(member):
+            self.tables.update(need.tables)
+            if resource.keys is not None:
+                for table, key_of in need.keyed.items():
+                    self.rows.append((table, _keys(key_of, resource.keys)))
+
 
 class _Reader:
     """Walks through one function in the order of its lines, and knows what its names stand for."""
@@ -155,7 +165,14 @@ class _Reader:
     def read(self, body: Sequence[ast.AST]) -> None:
         """Go through the statements of *body*."""
         for node in body:
-            self._value(node)
+            self._see(node)
+
+    def _see(self, node: ast.AST | None) -> Any:
+        """Return what *node* stands for, when nobody can follow what becomes of it."""
+        value = self._value(node)
+        if isinstance(value, _Resource):
+            self._sight.use(value)
+        return value
 
     def _value(self, node: ast.AST | None) -> Any:
         """Return what *node* stands for: one of the things above, `Values`, or None."""
@@ -176,7 +193,7 @@ class _Reader:
         return possible.always(known) if isinstance(known, _PLAIN) and known is not None else None
 
     def _tuple(self, node: ast.Tuple | ast.List | ast.Set) -> Values | None:
-        parts = [self._value(part) for part in node.elts]
+        parts = [self._see(part) for part in node.elts]
         if not all(callable(part) for part in parts):
             return None
         return possible.combined(parts)
@@ -188,7 +205,7 @@ class _Reader:
         return possible.joined(parts) if all(map(callable, parts)) else None
 
     def _formattedvalue(self, node: ast.FormattedValue) -> Values | None:
-        value: Values | None = self._value(node.value)
+        value: Values | None = self._see(node.value)
         return value if node.format_spec is None and callable(value) else None
 
     def _binop(self, node: ast.BinOp) -> Values | None:
@@ -197,7 +214,7 @@ class _Reader:
         return possible.added(left, right) if known else None
 
     def _ifexp(self, node: ast.IfExp) -> Values | None:
-        self._value(node.test)
+        self._see(node.test)
         one, other = self._value(node.body), self._value(node.orelse)
         return possible.either(one, other) if callable(one) and callable(other) else None
 
@@ -225,7 +242,7 @@ class _Reader:
     def _listcomp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Values | None:
         before = dict(self._names)
         self.read(node.generators)
-        each = self._value(node.elt)
+        each = self._see(node.elt)
         self._names = before
         return (lambda params: (each(params),)) if callable(each) else None
 
@@ -264,14 +281,8 @@ class _Reader:
         if whose is _FACTS:
             return self._table(node.attr)
         if isinstance(whose, _Resource):
-            self._of_resource(whose, node.attr)
+            self._sight.use(whose, node.attr)
         return None
-
-    def _of_resource(self, whose: _Resource, name: str) -> None:
-        more = whose.need.attributes.get(name)
-        if more is not None:
-            self._sight.tables.update(more.tables)
-            self._rows(more, whose.keys)
 
     def _of_host(self, name: str) -> Any:
         if name == "facts":
@@ -279,10 +290,7 @@ class _Reader:
         if name == "health":
             self._sight.tables.add(name)
         need = self._sight.needs.get(name)
-        if need is None:
-            return None
-        self._sight.tables.update(need.tables)
-        return _Resource(need)
+        return _Resource(need) if need is not None else None
 
     def _table(self, name: str) -> Any:
         if name in self._sight.keyed:
@@ -298,8 +306,8 @@ class _Reader:
         return possible.subscript(whose, index) if known else None
 
     def _call(self, node: ast.Call) -> Any:
-        arguments = [self._value(each) for each in node.args]
-        named = {each.arg: self._value(each.value) for each in node.keywords}
+        arguments = [self._see(each) for each in node.args]
+        named = {each.arg: self._see(each.value) for each in node.keywords}
         if isinstance(node.func, ast.Name):
             return self._call_name(node.func.id, arguments, named)
         if isinstance(node.func, ast.Attribute):
@@ -342,7 +350,7 @@ class _Reader:
         elif whose is _HOST:
             return self._make(self._of_host(method.attr), arguments, named)
         elif isinstance(whose, _Resource):
-            self._of_resource(whose, method.attr)
+            self._sight.use(whose, method.attr)
         return None
 
     def _load(self, arguments: list[Any]) -> None:
@@ -353,16 +361,8 @@ class _Reader:
     def _make(self, resource: Any, arguments: list[Any], named: Mapping[str | None, Any]) -> Any:
         if not isinstance(resource, _Resource):
             return None
-        keys = arguments[0] if arguments else named.get(resource.need.argument)
-        if not callable(keys):
-            return _Resource(resource.need)
-        self._rows(resource.need, keys)
-        return _Resource(resource.need, keys)
-
-    def _rows(self, need: Need, keys: Values | None) -> None:
-        if keys is not None:
-            for table in need.keys:
-                self._sight.rows.append((table, _keys(need, keys)))
+        keys = next(iter((*arguments, *named.values())), None)
+        return _Resource(resource.need, keys if callable(keys) else None)
 
     def _bind(self, target: ast.AST, value: Any) -> None:
         if isinstance(target, ast.Name):
@@ -374,9 +374,14 @@ class _Reader:
             self._value(target)
 
 
-def _keys(need: Need, values: Values) -> Values:
+def _keys(key_of: KeyOf, values: Values) -> Values:
     return lambda params: tuple(
-        key
-        for value in values(params)
-        if isinstance(value, str) and (key := need.key(value)) is not None
+        key for value in values(params) if isinstance(value, str) for key in _key(key_of, value)
     )
+
+
+def _key(key_of: KeyOf, argument: str) -> Iterator[str]:
+    try:
+        yield key_of(argument)
+    except CannotAssess:
+        return

@@ -38,7 +38,7 @@ def items(value: Any) -> Values | None:
 
 def at(value: Values, place: int) -> Values:
     """Return ``value[place]``."""
-    return lambda params: tuple(part for thing in value(params) for part in part(thing, place))
+    return lambda params: tuple(each for thing in value(params) for each in part(thing, place))
 
 
 def view(value: Values, name: str) -> Values:
@@ -74,7 +74,11 @@ def combined(parts: Sequence[Values]) -> Values:
 def joined(parts: Sequence[Values]) -> Values:
     """Return the text of *parts* one after the other, as an f-string does."""
     every = combined(parts)
-    return lambda params: tuple("".join(map(str, texts)) for texts in every(params))
+    return lambda params: tuple(
+        "".join(map(str, texts))
+        for texts in every(params)
+        if all(type(text) in (str, int) for text in texts)
+    )
 
 
 def added(left: Values, right: Values) -> Values:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,22 +32,3 @@ class Plan:
             tables: where each table is read, as `pytest_sysaudit.facts.TABLES`.
         """
         return tuple(ask.command for ask in asks_of(tables, self.tables, self.keys))
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """Which tables a resource, as ``host.file(path)``, is answered from.
-
-    Attributes:
-        tables: tables without keys; needed as soon as the resource is named.
-        keys: keyed tables; the resource's argument is the key.
-        argument: the argument's name, for those who call with keywords.
-        key: what turns the argument into the key; None: the argument gives no key.
-        attributes: what some attributes of the resource need besides: ``{"content": Need(...)}``.
-    """
-
-    tables: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-    argument: str = "name"
-    key: Callable[[str], str | None] = str
-    attributes: Mapping[str, Need] = field(default_factory=dict)

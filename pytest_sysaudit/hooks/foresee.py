@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ import pytest
 from pytest_sysaudit.facts import TABLES
 from pytest_sysaudit.facts.asks import Tables, find_reader, is_keyed
 from pytest_sysaudit.facts.plan import Plan
-from pytest_sysaudit.foresight import Foreseen, foresee, make_plan
+from pytest_sysaudit.foresight import NOTHING, Foreseen, foresee, make_plan
 from pytest_sysaudit.hooks.check import Check
 from pytest_sysaudit.hooks.early import own_fixtures
 from pytest_sysaudit.hooks.keys import check_key, judges, state_of
+from pytest_sysaudit.resources.needs import NEEDS
 
 HOSTS = frozenset({"host", "ssh_host", "local_host"})
 _NOT_RUN = frozenset({"skip", "skipif", "intrusive"})
@@ -30,9 +32,6 @@ class Planner:
     """
 
     def __init__(self, tables: Tables) -> None:
-        from pytest_sysaudit import resources
-
-        self._needs = getattr(resources, "NEEDS", {})
         self._keyed = frozenset(n for n, reader in tables.items() if is_keyed(find_reader(reader)))
         self._foreseen: dict[Callable[..., Any], Foreseen] = {}
         self._numbers: dict[_Case, int] = {}
@@ -71,21 +70,36 @@ class Planner:
 
     def _look(self, item: pytest.Item, function: Callable[..., Any]) -> Foreseen:
         hosts = HOSTS & own_fixtures(item)
-        return foresee(function, hosts, self._needs, self._keyed) if hosts else Foreseen()
+        if not hosts:
+            return NOTHING
+        try:
+            found = foresee(function, hosts, NEEDS, self._keyed)
+        except Exception:  # noqa: BLE001 - a plan only saves time, whatever the source looks like
+            return NOTHING
+        if any(item.iter_markers("platform")):
+            found = replace(found, tables=found.tables.union(NEEDS["system_info"].tables))
+        return found
 
     def _make(self, numbers: Iterable[int]) -> Plan:
         cases = [self._cases[number] for number in numbers]
         tables = {table for foreseen, _ in cases for table in foreseen.tables}
-        rows = {row for foreseen, params in cases for row in foreseen.keys(params)}
+        rows = {row for foreseen, params in cases for row in _rows(foreseen, params)}
         return make_plan(tables, rows)
 
 
+def _rows(foreseen: Foreseen, params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple(foreseen.keys(params))
+    except Exception:  # noqa: BLE001 - a plan only saves time, whatever the parameters are
+        return ()
+
+
 def _shown(foreseen: Foreseen, params: Mapping[str, Any]) -> tuple[object, ...]:
-    """Return those of *params* that change what is asked, as something that can be compared."""
+    """Return those of *params* that may change what is asked, each as something hashable."""
     if not foreseen.rows or not params:
         return ()
     found = [(n, v) for n, v in params.items() if n in foreseen.params and n not in HOSTS]
-    return tuple((name, value if isinstance(value, str) else repr(value)) for name, value in found)
+    return tuple((name, value if isinstance(value, str) else id(value)) for name, value in found)
 
 
 def _may_be_left_out(item: pytest.Item) -> bool:
