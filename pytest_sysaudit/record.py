@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 Plain = Any
 """JSON data: str, int, float, bool, None, and lists and dicts with str keys of these."""
@@ -80,6 +81,24 @@ class Control:
         return cls(**{**plain, "severity": Severity(plain["severity"])})
 
 
+class Place(NamedTuple):
+    """What tells one check on one target from all others; ``params`` are sorted by name."""
+
+    control: str
+    check: str
+    target: str
+    params: tuple[tuple[str, str], ...] = ()
+
+    def to_plain(self) -> dict[str, Plain]:
+        """Return JSON data."""
+        return {**self._asdict(), "params": dict(self.params)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Plain]) -> Self:
+        """Undo `to_plain`."""
+        return cls(**{**plain, "params": tuple(sorted(plain["params"].items()))})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What one check found on one target, or about one resource of it.
@@ -107,12 +126,17 @@ class Result:
     @property
     def sort_key(self) -> tuple[str, str, str, str, str]:
         """The place of this result in a report: the same however the run was made."""
-        params = ",".join(f"{k}={v}" for k, v in sorted(self.params.items()))
+        params = ""
+        if self.params:
+            params = ",".join(f"{k}={v}" for k, v in sorted(self.params.items()))
         return (self.target, self.control, self.check, params, self.resource)
 
     def to_plain(self) -> dict[str, Plain]:
         """Return JSON data."""
-        plain = asdict(self)
+        plain = {name: getattr(self, name) for name in _RESULT}
+        for name in ("expected", "observed", "waiver", "attestation"):
+            if isinstance(plain[name], (dict, list)):
+                plain[name] = deepcopy(plain[name])
         plain["verdict"] = self.verdict.value
         plain["evidence"] = list(self.evidence)
         plain["params"] = dict(sorted(self.params.items()))
@@ -122,6 +146,9 @@ class Result:
     def from_plain(cls, plain: Mapping[str, Plain]) -> Self:
         """Undo `to_plain`."""
         return cls(**{**plain, "verdict": Verdict(plain["verdict"])})
+
+
+_RESULT = tuple(field.name for field in fields(Result))
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:

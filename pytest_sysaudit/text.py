@@ -21,6 +21,8 @@ def decode(data: bytes) -> str:
 
 def printable(text: str) -> str:
     r"""Make *text* fit for XML, JSON and a terminal: colour codes go, controls become ``\xNN``."""
+    if text.isprintable():  # nearly always
+        return str(text)
 
     def escape(match: re.Match[str]) -> str:
         code = ord(match.group())

@@ -14,8 +14,8 @@ __all__ = ["MASK", "SHORTEST", "Redactor"]
 
 #: Shorter values would blank out ordinary text.
 SHORTEST = 4
-#: Texts of up to so many characters are remembered, and so many of them.
-SHORT, MEMORY = 300, 4096
+#: So many texts are remembered, of so many characters in all, none longer than a part of that.
+MEMORY, ROOM, LONG = 4096, 1 << 20, 1 << 14
 #: Where somebody cut a text, so that only a part of a secret is left beside it.
 _CUT = re.compile(r"(?<!\.)(?:\.{3}|…)(?!\.)")
 
@@ -34,6 +34,7 @@ class Redactor:
         self._pieces: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._done: dict[str, str] = {}
+        self._room = ROOM
         for secret in secrets:
             self.add(secret)
 
@@ -59,15 +60,22 @@ class Redactor:
             for at in range(len(secret) - SHORTEST + 1)
         )
 
+    @property
+    def version(self) -> int:
+        """How much it knows: what was redacted before it knew more is to be redacted again."""
+        return len(self._secrets)
+
     def text(self, text: str) -> str:
         """Return *text* without secrets."""
         done = self._done
         if (known := done.get(text)) is not None:
             return known
         clean = self._masked(text)
-        if len(text) <= SHORT:  # ids, titles and names come again with every target
-            if len(done) >= MEMORY:
+        if len(text) <= LONG:  # ids, titles and asserts come again with every target
+            self._room -= len(text)
+            if len(done) >= MEMORY or self._room < 0:
                 done.clear()
+                self._room = ROOM
             done[text] = clean
         return clean
 

@@ -22,31 +22,39 @@ def _host_of(item: pytest.Function) -> Host | None:
     return None
 
 
-def require_platform(item: pytest.Function) -> None:
-    """Raise NotApplicable if the host is not of a platform that the check's markers name."""
+def require(item: pytest.Function) -> None:
+    """Raise unless the markers of *item* let it run on its host.
+
+    Raises:
+        NotApplicable: the host is not of a platform that they name.
+        Denied: they name a privilege that we do not have there.
+    """
+    marks = [mark for mark in item.iter_markers() if mark.name in ("platform", "needs")]
+    for mark in sorted(marks, key=lambda mark: mark.name == "needs"):
+        (_require_platform if mark.name == "platform" else _require_privilege)(item, mark)
+
+
+def _require_platform(item: pytest.Function, mark: pytest.Mark) -> None:
     host = _host_of(item)
-    for mark in item.iter_markers("platform"):
-        system = mark.args[0] if mark.args else "linux"
-        wanted = mark.kwargs.get("distribution") or []
-        wanted = [wanted] if isinstance(wanted, str) else list(wanted)
-        found = platform.system().lower() if host is None else str(host.system_info.type)
-        if found != system:
-            raise NotApplicable(f"for {system}; this is {found}")
-        if wanted and host is not None:
-            distribution = str(host.system_info.distribution)
-            if distribution not in wanted:
-                raise NotApplicable(f"for {' or '.join(wanted)}; this is {distribution}")
+    system = mark.args[0] if mark.args else "linux"
+    wanted = mark.kwargs.get("distribution") or []
+    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+    found = platform.system().lower() if host is None else str(host.system_info.type)
+    if found != system:
+        raise NotApplicable(f"for {system}; this is {found}")
+    if wanted and host is not None:
+        distribution = str(host.system_info.distribution)
+        if distribution not in wanted:
+            raise NotApplicable(f"for {' or '.join(wanted)}; this is {distribution}")
 
 
-def require_privilege(item: pytest.Function) -> None:
-    """Raise Denied if the check needs a privilege that we do not have on its target."""
-    for mark in item.iter_markers("needs"):
-        if "root" not in mark.args:
-            raise Denied(f"@pytest.mark.needs{mark.args}: only 'root' is known")
-        host = _host_of(item)
-        uid = os.geteuid() if host is None else int(host.transport.run(["id", "-u"]).expect().out)
-        if uid != 0:
-            raise Denied(
-                f"needs root, and we are uid {uid}: run as root, "
-                "or give the host a `become:` in the inventory"
-            )
+def _require_privilege(item: pytest.Function, mark: pytest.Mark) -> None:
+    if "root" not in mark.args:
+        raise Denied(f"@pytest.mark.needs{mark.args}: only 'root' is known")
+    host = _host_of(item)
+    uid = os.geteuid() if host is None else int(host.transport.run(["id", "-u"]).expect().out)
+    if uid != 0:
+        raise Denied(
+            f"needs root, and we are uid {uid}: run as root, "
+            "or give the host a `become:` in the inventory"
+        )

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pytest_sysaudit.record import Control, Plain
+from pytest_sysaudit.record import Control, Place, Plain
+from pytest_sysaudit.source import Source
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
 
+NO_SOURCE = Source()
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""What all checks share that have no parameters, no inputs, no further targets."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One check on one target.
+    """One check on one target. What all targets have in common is one object for all of them.
 
     Attributes:
         id: where it is written, the same however pytest was called.
@@ -25,30 +31,29 @@ class Check:
         params: its other parameters, as text.
         inputs: the values of its declared inputs.
         expected: what it asserts.
+        source: what its text says.
         manual: whether only a person can judge it.
     """
 
     id: str
     control: Control
     target: Target | None = None
-    others: Mapping[str, Target] = field(default_factory=dict)
+    others: Mapping[str, Target] = field(default_factory=lambda: NOTHING)
     label: str = ""
-    params: Mapping[str, str] = field(default_factory=dict)
-    inputs: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    inputs: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     expected: Plain = None
+    source: Source = NO_SOURCE
     manual: bool = False
 
     @property
     def targets(self) -> tuple[Target, ...]:
         """Every target it touches, the judged one first."""
         first = (self.target,) if self.target else ()
-        return first + tuple(self.others.values())
+        return first + tuple(self.others.values()) if self.others else first
 
-    def place(self) -> dict[str, Plain]:
-        """Return what names it in a report."""
-        return {
-            "control": self.control.id,
-            "check": self.id,
-            "target": self.label,
-            "params": dict(self.params),
-        }
+    @property
+    def place(self) -> Place:
+        """What tells it from all others."""
+        params = tuple(sorted(self.params.items())) if self.params else ()
+        return Place(self.control.id, self.id, self.label, params)

@@ -24,21 +24,32 @@ class ChoiceError(SysauditError):
     """An option chooses controls that no collected check judges."""
 
 
-def is_chosen(item: pytest.Item, config: pytest.Config) -> bool:
-    """Whether the options let the check of *item* run."""
-    control = item.stash[check_key].control
-    option = config.getoption
-    globs = option("audit_control")
-    if globs and not any(fnmatchcase(control.id, glob) for glob in globs):
-        return False
-    least = option("audit_severity")
-    if least and control.severity.weight < Severity(least).weight:
-        return False
-    frameworks = option("audit_framework")
-    if frameworks and not any(_in_framework(control, text) for text in frameworks):
-        return False
-    intrusive = item.get_closest_marker("intrusive") is not None
-    return not intrusive or bool(option("audit_allow_intrusive"))
+class Choice:
+    """What the options let run."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        option = config.getoption
+        self._globs: list[str] = option("audit_control")
+        self._least: str | None = option("audit_severity")
+        self._frameworks: list[str] = option("audit_framework")
+        self._intrusive = bool(option("audit_allow_intrusive"))
+        self._known: dict[int, bool] = {}
+
+    def takes(self, item: pytest.Item) -> bool:
+        """Whether the check of *item* is to run."""
+        control = item.stash[check_key].control
+        if id(control) not in self._known:
+            self._known[id(control)] = self._judges(control)
+        if not self._known[id(control)]:
+            return False
+        return self._intrusive or item.get_closest_marker("intrusive") is None
+
+    def _judges(self, control: Control) -> bool:
+        if self._globs and not any(fnmatchcase(control.id, glob) for glob in self._globs):
+            return False
+        if self._least and control.severity.weight < Severity(self._least).weight:
+            return False
+        return not self._frameworks or any(_in_framework(control, t) for t in self._frameworks)
 
 
 def refuse_unmatched(config: pytest.Config, controls: Mapping[str, Control]) -> None:

@@ -6,14 +6,15 @@ import difflib
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_sysaudit.errors import InventoryError, Problem, SysauditError
-from pytest_sysaudit.hooks.check import Check
-from pytest_sysaudit.hooks.choice import is_chosen, mistyped_inputs, refuse_unmatched
+from pytest_sysaudit.hooks.check import NOTHING, Check
+from pytest_sysaudit.hooks.choice import Choice, mistyped_inputs, refuse_unmatched
 from pytest_sysaudit.hooks.early import own_fixtures
 from pytest_sysaudit.hooks.keys import check_key, state_of
 from pytest_sysaudit.hooks.state import State
@@ -22,6 +23,10 @@ from pytest_sysaudit.record import Control, Plain, Severity
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
+
+
+_ALONE = frozenset({"local_host", "audit", "target"})
+"""The fixtures that make a test a check also where the inventory gives it no target."""
 
 
 class ControlError(SysauditError):
@@ -37,11 +42,11 @@ def read_checks(config: pytest.Config, items: list[pytest.Item]) -> bool:
     if state.failure is not None:
         items.clear()
         return True
+    reader = _Reader(state)
     try:
         for item in items:
-            if _is_check(item):
-                item.stash[check_key] = check = _read(item, state)
-                _register(check.control, state)
+            if (check := reader.read(item)) is not None:
+                item.stash[check_key] = check
         _refuse_unknown_inputs(items, state)
         refuse_unmatched(config, state.controls)
         state.remarks += mistyped_inputs(state)
@@ -49,18 +54,98 @@ def read_checks(config: pytest.Config, items: list[pytest.Item]) -> bool:
         state.failure = state.failure or error
         items.clear()
         return True
-    checks = [item for item in items if check_key in item.stash]
-    left_out = {item for item in checks if not is_chosen(item, config)}
+    choice = Choice(config)
+    left_out = [item for item in items if check_key in item.stash and not choice.takes(item)]
     if left_out:
-        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
-        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+        dropped = set(map(id, left_out))
+        items[:] = [item for item in items if id(item) not in dropped]
     return any(check_key in item.stash for item in items)
 
 
-def _is_check(item: pytest.Item) -> bool:
-    if targets_of(item) or not own_fixtures(item).isdisjoint({"local_host", "audit", "target"}):
-        return True
-    return _is_ours(item.get_closest_marker("control"), item.config)
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """What all items of one function with the same control marker have in common."""
+
+    owner: object  # kept, so that its id stays its own
+    own: frozenset[str]
+    check: Check
+    marked: bool
+
+
+class _Reader:
+    """Reads the checks of a collection; what the targets of a function share is read once."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._functions: dict[tuple[int, int], _Function] = {}
+
+    def read(self, item: pytest.Item) -> Check | None:
+        """Return the check that *item* carries out; None if it is none.
+
+        Raises:
+            SysauditError: its control marker or its inputs cannot be used.
+        """
+        mark = item.get_closest_marker("control")
+        owner = getattr(item, "_fixtureinfo", item)
+        shared = self._functions.get((id(owner), id(mark)))
+        if shared is None:
+            shared = self._read(item, owner, mark)
+            self._functions[id(owner), id(mark)] = shared
+        targets = targets_of(item, shared.own)
+        if not (targets or shared.marked or not shared.own.isdisjoint(_ALONE)):
+            return None
+        _register(shared.check.control, self._state)
+        return self._of_item(item, shared, targets)
+
+    def _read(self, item: pytest.Item, owner: object, mark: pytest.Mark | None) -> _Function:
+        where = check_id(item)
+        own, marked = own_fixtures(item), _is_ours(mark, item.config)
+        if not (own or marked):
+            return _Function(owner, own, Check(id=where, control=Control(id="", title="")), marked)
+        doc, source = self._state.texts(getattr(item, "function", None) or _nothing)
+        settings = _control_marker(mark, where)
+        control = Control(
+            id=settings["id"] or where,
+            title=doc.title or getattr(item, "originalname", item.name),
+            severity=settings["severity"],
+            frameworks=settings["frameworks"],
+            rationale=doc.why,
+            remediation=doc.fix,
+            source=where,
+            source_sha256=source.sha256,
+        )
+        inputs = settings["inputs"] or NOTHING
+        check = Check(
+            id=where,
+            control=control,
+            inputs=inputs,
+            expected=_expected(source.asserts, inputs),
+            source=source,
+            manual=settings["manual"],
+        )
+        return _Function(owner, own, check, marked)
+
+    def _of_item(self, item: pytest.Item, shared: _Function, targets: dict[str, Target]) -> Check:
+        check, target = shared.check, None
+        if targets:
+            target = targets.pop(next(iter(targets)))
+        inputs, expected = check.inputs, check.expected
+        if target is not None and check.control.id in target.inputs:
+            inputs = _inputs(check.inputs, check.control.id, self._state, target)
+            expected = _expected(check.source.asserts, inputs)
+        return Check(
+            id=check.id,
+            control=check.control,
+            target=target,
+            others=targets or NOTHING,
+            label=target.name if target else _label(item, shared.own),
+            params=_params(item, targets, shared.own) or NOTHING,
+            inputs=inputs,
+            expected=expected,
+            source=check.source,
+            manual=check.manual,
+        )
 
 
 def _is_ours(mark: pytest.Mark | None, config: pytest.Config) -> bool:
@@ -73,49 +158,17 @@ def _is_ours(mark: pytest.Mark | None, config: pytest.Config) -> bool:
     return bool(mark.args or mark.kwargs) or state_of(config).wanted
 
 
-def _read(item: pytest.Item, state: State) -> Check:
-    function = getattr(item, "function", None)
-    where = check_id(item)
-    doc, source = state.texts(function or _nothing)
-    settings = _control_marker(item, where)
-    control = Control(
-        id=settings["id"] or where,
-        title=doc.title or getattr(item, "originalname", item.name),
-        severity=settings["severity"],
-        frameworks=settings["frameworks"],
-        rationale=doc.why,
-        remediation=doc.fix,
-        source=where,
-        source_sha256=source.sha256,
-    )
-    targets = targets_of(item)
-    family = next(iter(targets), None)
-    target = targets.pop(family) if family else None
-    inputs = _inputs(settings["inputs"], control.id, state, target)
-    return Check(
-        id=where,
-        control=control,
-        target=target,
-        others=targets,
-        label=target.name if target else _label(item),
-        params=_params(item, targets),
-        inputs=inputs,
-        expected=_expected(source.asserts, inputs),
-        manual=settings["manual"],
-    )
-
-
 def _nothing() -> None:
     """Stand for the function of an item that has none."""
 
 
-def _label(item: pytest.Item) -> str:
+def _label(item: pytest.Item, own: frozenset[str]) -> str:
     """Return what an item without an inventory target is about."""
     callspec = getattr(item, "callspec", None)
     backend = getattr(callspec and callspec.params.get("host"), "backend", None)
     if backend is not None:
         return str(backend.get_pytest_id())
-    return "localhost" if "local_host" in own_fixtures(item) else ""
+    return "localhost" if "local_host" in own else ""
 
 
 def check_id(item: pytest.Item) -> str:
@@ -133,9 +186,7 @@ def _packaged() -> list[Path]:
     return [Path(folder) for folder in getattr(package, "__path__", ())]
 
 
-def _control_marker(item: pytest.Item, where: str) -> dict[str, Any]:
-    mark = item.get_closest_marker("control")
-
+def _control_marker(mark: pytest.Mark | None, where: str) -> dict[str, Any]:
     def read(
         id: str | None = None,  # noqa: A002 - the marker's own word
         *,
@@ -162,11 +213,9 @@ def _inputs(
     declared: Mapping[str, Any],
     control: str,
     state: State,
-    target: Target | None,
+    target: Target,
 ) -> dict[str, Any]:
     values = dict(declared)
-    if target is None:
-        return values
     for name, value in target.inputs.get(control, {}).items():
         if name not in declared:
             continue  # told with its place in _refuse_unknown_inputs
@@ -234,11 +283,10 @@ def _refuse_unknown_inputs(items: list[pytest.Item], state: State) -> None:
         raise InventoryError(problems)
 
 
-def _params(item: pytest.Item, others: Mapping[str, Any]) -> dict[str, str]:
+def _params(item: pytest.Item, others: Mapping[str, Any], ours: frozenset[str]) -> dict[str, str]:
     callspec = getattr(item, "callspec", None)
     if callspec is None:
         return {}
-    ours = own_fixtures(item)
     own = {
         name: str(value)
         for name, value in callspec.params.items()

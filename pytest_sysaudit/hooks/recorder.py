@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import platform
 import shlex
@@ -20,7 +19,8 @@ from pytest_sysaudit import __version__
 from pytest_sysaudit.errors import ReportError
 from pytest_sysaudit.hooks.keys import check_key, judges, state_of, uncollected_key
 from pytest_sysaudit.hooks.options import report_writers
-from pytest_sysaudit.record import Control, Plain, Result, Verdict, utc_text
+from pytest_sysaudit.hooks.results import Outcome
+from pytest_sysaudit.record import Control, Place, Plain, Result, Verdict, utc_text
 
 if TYPE_CHECKING:
     from pytest_sysaudit.hooks.state import State
@@ -40,12 +40,12 @@ class Recorder:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.state: State = state_of(config)
-        self.results: dict[str, list[Result]] = {}
+        self.results: dict[Place, tuple[Result, ...]] = {}
         self.controls: dict[str, Control] = {}
-        self.expected: dict[str, dict[str, Plain]] = {}
+        self.expected: dict[Place, None] = {}
         self.target_states: dict[str, dict[str, Plain]] = {}
         self.other_failures = 0
-        self._keys: dict[str, str] = {}
+        self._places: dict[str, Place] = {}
         self._crashes: dict[str, str] = {}
         self.uncollected = config.stash.get(uncollected_key, [])
         self.document: dict[str, Any] | None = None
@@ -53,11 +53,11 @@ class Recorder:
         self.unwritten: list[str] = []
         self.broken_rule = ""
 
-    def add_expected(self, places: Iterable[tuple[str, dict[str, Plain]]]) -> None:
-        """Note the checks that are to be carried out: node id and place of each."""
-        for nodeid, place in places:
-            key = self._keys[nodeid] = _key(place)
-            self.expected.setdefault(key, place)
+    def add_expected(self, found: Iterable[tuple[str, dict[str, Plain]]]) -> None:
+        """Note what a worker is to carry out: node id and place of each check."""
+        for nodeid, plain in found:
+            place = self._places[nodeid] = Place.from_plain(plain)
+            self.expected.setdefault(place)
 
     def add_targets(self, states: Mapping[str, dict[str, Plain]]) -> None:
         """Note what is known of targets; a dead one stays dead."""
@@ -65,26 +65,24 @@ class Recorder:
             if self.target_states.get(name, {}).get("reachable") is not False:
                 self.target_states[name] = found
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        plain = getattr(report, "sysaudit", None)
+        told = report.__dict__.pop("sysaudit", None)
         if (known := getattr(report, "sysaudit_run", None)) is not None:
             self.add_expected(known["expected"])
             for id_, control in known["controls"].items():
                 self.controls.setdefault(id_, Control.from_plain(control))
-        if str(report.when) == "???":  # pytest-xdist's word on a worker that died
+        if told is not None:
+            self._add(told if isinstance(told, Outcome) else Outcome.from_plain(told))
+        elif str(report.when) == "???":  # pytest-xdist's word on a worker that died
             self._crashes[report.nodeid] = str(report.longrepr)
-        elif plain is None:
-            ours = hasattr(report, "sysaudit_verdict")
-            self.other_failures += report.failed and not ours
-        else:
-            self._add_results(plain)
+        elif report.failed:
+            self.other_failures += not hasattr(report, "sysaudit_verdict")
 
-    def _add_results(self, plain: dict[str, Plain]) -> None:
-        control = Control.from_plain(plain["control"])
-        self.controls[control.id] = control
-        found = [Result.from_plain(result) for result in plain["results"]]
-        self.results[_key(plain["place"])] = found
-        for result in found:
+    def _add(self, outcome: Outcome) -> None:
+        self.controls[outcome.control.id] = outcome.control
+        self.results[outcome.place] = outcome.results
+        for result in outcome.results:
             self.config.hook.pytest_sysaudit_result(result=result)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -96,7 +94,7 @@ class Recorder:
         if self.state.failure is not None:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
             return
-        self.add_expected(self.state.expected)
+        self.expected.update((check.place, None) for _, check in self.state.expected)
         self.controls = {**self.state.controls, **self.controls}
         if not judges(self.config) or not self.expected:
             return
@@ -114,16 +112,18 @@ class Recorder:
         why = "not assessed: the run ended before this check"
         if isinstance(session.shouldfail, str):
             why += f" ({session.shouldfail})"
-        crashes = {self._keys.get(nodeid, ""): text for nodeid, text in self._crashes.items()}
-        self.other_failures += "" in crashes
-        for key, place in self.expected.items():
-            if key not in self.results:
-                message = f"not assessed: {crashes[key]}" if key in crashes else why
-                started = utc_text(time.time())
-                result = Result(**place, verdict=Verdict.ERROR, message=message, started=started)
-                self.results[key] = [
-                    Result.from_plain(self.state.redactor.plain(result.to_plain()))
-                ]
+        crashes = {self._places.get(nodeid): text for nodeid, text in self._crashes.items()}
+        self.other_failures += None in crashes
+        for place in self.expected.keys() - self.results.keys():
+            message = f"not assessed: {crashes[place]}" if place in crashes else why
+            result = Result(
+                **place.to_plain(),
+                verdict=Verdict.ERROR,
+                message=message,
+                started=utc_text(time.time()),
+            )
+            clean = self.state.redactor.plain(result.to_plain())
+            self.results[place] = (Result.from_plain(clean),)
 
     def _gate(self, session: pytest.Session, verdicts: list[Verdict]) -> int:
         """Return the exit code: the default gate wants no fail and nothing left unassessed."""
@@ -150,7 +150,11 @@ class Recorder:
         return build(
             run=self.state.redactor.plain(self._run_block(session)),
             targets=self.state.redactor.plain(self._targets()),
-            controls=[control for id_, control in self.controls.items() if id_ in used],
+            controls=[
+                self.state.keeper.control(control)
+                for id_, control in self.controls.items()
+                if id_ in used
+            ],
             results=results,
             gate={"broken": bool(self.broken_rule), "rule": self.broken_rule},
         )
@@ -181,7 +185,7 @@ class Recorder:
         }
 
     def _targets(self) -> list[dict[str, Plain]]:
-        judged = {str(place["target"]) for place in self.expected.values()} - {""}
+        judged = {place.target for place in self.expected} - {""}
         known = {target.name: target for target in self.state.selected}
         untouched: dict[str, Plain] = {"identity": {}, "reachable": None, "reason": ""}
         listed = []
@@ -228,10 +232,6 @@ class Recorder:
             return
 
 
-def _key(place: Mapping[str, Plain]) -> str:
-    return json.dumps([place["control"], place["check"], place["target"], place["params"]])
-
-
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -257,7 +257,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     state = state_of(session.config)
     for item in session.items:
         if (check := item.stash.get(check_key, None)) is not None:
-            state.expected.append((item.nodeid, check.place()))
+            state.expected.append((item.nodeid, check))
 
 
 def record(config: pytest.Config) -> None:

@@ -12,12 +12,14 @@ import pytest
 
 from pytest_sysaudit.errors import CannotAssess, InventoryError, Problem, SysauditError
 from pytest_sysaudit.evidence.redact import Redactor
+from pytest_sysaudit.hooks.results import Keeper
 from pytest_sysaudit.record import Control, Plain
 from pytest_sysaudit.source import Doc, Source, read_doc, read_source
 
 if TYPE_CHECKING:
     from pytest_sysaudit.connections import Connections
     from pytest_sysaudit.facts.plan import Plan
+    from pytest_sysaudit.hooks.check import Check
     from pytest_sysaudit.inventory.load import LoadedInventory
     from pytest_sysaudit.inventory.secrets import Secrets
     from pytest_sysaudit.inventory.target import Target
@@ -33,7 +35,9 @@ class State:
         started: when the run began, in seconds since the epoch.
         failure: why nothing can be audited, if so.
         controls: the controls of the collected checks, by id.
-        expected: node id and place of every check that is to be carried out in this process.
+        keeper: makes results fit to be kept.
+        expected: node id and check of all that is to be carried out in this process.
+        calls: pytest's plan of the calls of a function, by its targets; see `hooks.targets`.
         overrides: what replaces entries of the inventory: the addresses of stand-ins.
         dead_standins: why the stand-in of a target could not be started.
         remarks: what looks like a mistake, to show at the end.
@@ -44,10 +48,12 @@ class State:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.redactor = Redactor()
+        self.keeper = Keeper(self.redactor)
         self.started = time.time()
         self.failure: SysauditError | None = None
         self.controls: dict[str, Control] = {}
-        self.expected: list[tuple[str, dict[str, Plain]]] = []
+        self.expected: list[tuple[str, Check]] = []
+        self.calls: dict[tuple[str, ...], list[Any]] = {}
         self.overrides: dict[str, dict[str, Plain]] = {}
         self.dead_standins: dict[str, str] = {}
         self.notes: list[str] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from pytest_sysaudit.errors import SysauditError
 from pytest_sysaudit.hooks.early import FAMILIES, own_fixtures
-from pytest_sysaudit.hooks.keys import only_looks, state_of
+from pytest_sysaudit.hooks.keys import check_key, only_looks, state_of
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
@@ -24,6 +23,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "http_client": ("http",),
     "sniffer": ("network",),
 }
+_GIVING = (*FAMILIES, "target")
 NO_TARGET = "no-target"
 """The id of a check that no selected target can answer; such items are deselected."""
 
@@ -95,6 +95,8 @@ def _set_apart(metafunc: pytest.Metafunc) -> None:
     So an id means one check, also to pytest-xdist, which knows nothing else of it.
     """
     longer = state_of(metafunc.config).longer_names
+    if not longer:
+        return
     calls: list[Any] = metafunc._calls  # noqa: SLF001 - no public name
     for n, call in enumerate(calls):
         name, *rest = call._idlist  # noqa: SLF001
@@ -114,7 +116,29 @@ def _parametrize(
         ids = [f"{t.name}-{region or 'default'}" for t, region in pairs]
     if not values:
         values, ids = [(None,) * len(arguments)], [NO_TARGET]  # type: ignore[list-item]
-    metafunc.parametrize(arguments, values, ids=ids, indirect=True)
+    _plan(metafunc, arguments, values, ids)
+
+
+def _plan(
+    metafunc: pytest.Metafunc, arguments: list[str], values: list[Any], ids: list[str]
+) -> None:
+    """Parametrize; functions that are asked for the same targets share pytest's plan of the calls.
+
+    That spares hundreds of bytes an item. Whether the plan is the same, pytest's own answer for the
+    first target tells.
+    """
+    if metafunc._calls:  # noqa: SLF001 - no public name
+        metafunc.parametrize(arguments, values, ids=ids, indirect=True)
+        return
+    metafunc.parametrize(arguments, values[:1], ids=ids[:1], indirect=True)
+    plans = state_of(metafunc.config).calls
+    key = (*arguments, *ids)
+    plan = plans.get(key, [])
+    if plan[:1] != metafunc._calls:  # noqa: SLF001
+        metafunc._calls = []  # noqa: SLF001
+        metafunc.parametrize(arguments, values, ids=ids, indirect=True)
+        plan = plans[key] = metafunc._calls  # noqa: SLF001
+    metafunc._calls = list(plan)  # noqa: SLF001
 
 
 def _asked_for(metafunc: pytest.Metafunc, family: str) -> list[Target]:
@@ -190,15 +214,24 @@ def _bind_backend(config: pytest.Config) -> None:
     bind(state_of(config))
 
 
-def targets_of(item: pytest.Item) -> dict[str, Target]:
-    """Return the targets that *item* runs against, by fixture, the judged one first."""
+def targets_of(item: pytest.Item, own: frozenset[str] | None = None) -> dict[str, Target]:
+    """Return the targets that *item* runs against, by fixture, the judged one first.
+
+    Args:
+        item: a test.
+        own: the fixtures of ours that it asks for, if they are known.
+    """
     callspec = getattr(item, "callspec", None)
     if callspec is None:
         return {}
-    own = own_fixtures(item)
+    params = callspec.params
+    if own is None:
+        own = own_fixtures(item)
     found = {}
-    for family in (*FAMILIES, "target"):
-        value: Any = callspec.params.get(family) if family in own else None
+    for family in _GIVING:
+        value: Any = params.get(family)
+        if value is None or family not in own:
+            continue
         if family == "host" and hasattr(value, "backend"):
             value = _named(item.config, value.backend)
         if hasattr(value, "entry"):  # else the user's own parameter
@@ -218,13 +251,20 @@ def sort_by_target(config: pytest.Config, items: list[pytest.Item]) -> None:
     unanswerable = [item for item in items if _lacks_target(item)]
     if unanswerable:
         config.hook.pytest_deselected(items=unanswerable)
-        dropped = set(unanswerable)
-        items[:] = [item for item in items if item not in dropped]
-    first = {item: next(iter(targets_of(item).values()), None) for item in items}
-    if any(first.values()):
+        dropped = set(map(id, unanswerable))
+        items[:] = [item for item in items if id(item) not in dropped]
+    judged = (item.stash[check_key].target for item in items if check_key in item.stash)
+    if any(judged):
         order = {t.name: n for n, t in enumerate(state_of(config).selected)}
-        far = itertools.count(len(order)).__next__()
-        items.sort(key=lambda item: order.get(t.name, far) if (t := first[item]) else -1)
+        items.sort(key=lambda item: _rank(item, order))
+
+
+def _rank(item: pytest.Item, order: dict[str, int]) -> int:
+    """Return the place of an item's target: none comes first, one not selected last."""
+    check = item.stash.get(check_key, None)
+    if check is None or check.target is None:
+        return -1
+    return order.get(check.target.name, len(order))
 
 
 def _lacks_target(item: pytest.Item) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +15,18 @@ import pytest
 from pytest_sysaudit.audit import Audit, Row
 from pytest_sysaudit.audit import judge as judge_plain
 from pytest_sysaudit.errors import CannotAssess, ConnectionLost, NotApplicable, Unreachable
-from pytest_sysaudit.hooks.applicability import require_platform, require_privilege
+from pytest_sysaudit.hooks.applicability import require
 from pytest_sysaudit.hooks.check import Check
 from pytest_sysaudit.hooks.keys import audit_key, check_key, state_of
+from pytest_sysaudit.hooks.results import Keeper, Outcome
 from pytest_sysaudit.hooks.state import State
 from pytest_sysaudit.hooks.vacuity import watch
-from pytest_sysaudit.record import Plain, Result, Verdict, utc_text, worst
-from pytest_sysaudit.text import printable, settled, shorten
+from pytest_sysaudit.record import Plain, Result, Verdict, worst
+from pytest_sysaudit.source import Source
+from pytest_sysaudit.text import printable, settled
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
-
-MESSAGE_LIMIT = 4000
-"""Characters of a message that a report keeps."""
-
 
 _NO_FINDING = re.compile(r"^async def functions are not|^Timeout .* from pytest-timeout\.")
 """What pytest and its plugins say through ``pytest.fail`` where no requirement was judged."""
@@ -46,7 +45,9 @@ class Course:
     @property
     def verdict(self) -> tuple[Verdict, str]:
         """The worst verdict and its reason; the first of several equal ones."""
-        gravest = worst([verdict for verdict, _ in self.verdicts] or [Verdict.PASS])
+        if len(self.verdicts) < 2:  # noqa: PLR2004 - nothing to compare
+            return self.verdicts[0] if self.verdicts else (Verdict.PASS, "")
+        gravest = worst([verdict for verdict, _ in self.verdicts])
         return next((found for found in self.verdicts if found[0] is gravest), (Verdict.PASS, ""))
 
 
@@ -81,55 +82,95 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    if check_key not in item.stash or not isinstance(item, pytest.Function):
+    check = item.stash.get(check_key, None)
+    if check is None or not isinstance(item, pytest.Function):
         return (yield)
-    require_platform(item)
-    require_privilege(item)
-    audit = item.stash.get(audit_key, None)
-    _, source = state_of(item.config).texts(item.obj)
-    with watch(inspect.unwrap(item.function), source) as witness:
+    require(item)
+    source = check.source
+    if certain := source.certain or not source.sha256:
         result = yield
+    else:
+        with watch(inspect.unwrap(item.function), source) as witness:
+            result = yield
+    _refuse_nothing(item, source, seen=certain or witness.seen)
+    return result
+
+
+def _refuse_nothing(item: pytest.Item, source: Source, *, seen: bool) -> None:
+    """Raise what a check stands for that ended well: it may have looked at nothing.
+
+    Raises:
+        AssertionError: one of its rows failed.
+        CannotAssess: no assertion ran, or one of its rows could not be assessed.
+        NotApplicable: there was nothing to look at.
+    """
+    audit = item.stash.get(audit_key, None)
     if audit is not None and audit.rows:
-        if not witness.seen and any(row.verdict is Verdict.PASS for row in audit.rows):
+        if not seen and any(row.verdict is Verdict.PASS for row in audit.rows):
             raise CannotAssess("its rows passed without asserting anything")
         item.stash[_course_key].from_rows = True
         audit.conclude()
-    elif source.resources and not witness.seen:
+    elif source.resources and not seen:
         raise NotApplicable("checked 0: nothing of this kind was found")
-    elif not witness.seen:
+    elif not seen:
         raise CannotAssess(
             "it passed without asserting anything: "
             + ("no assert was reached" if source.asserts else "it holds no assert")
             + " (an assert needs a line of its own; an installed helper that asserts, a name"
             " assert_... or expect_...)"
         )
-    return result
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    if call.when == "setup" and check_key in item.stash:
-        item.stash[_course_key] = Course(started=call.start)
-    report = yield
     check = item.stash.get(check_key, None)
     if check is None:
-        return report
+        return (yield)
+    if call.when == "setup":
+        item.stash[_course_key] = Course(started=call.start)
+    with _no_traceback(item, call):
+        report = yield
     course = item.stash[_course_key]
-    course.duration += call.duration if call.when != "teardown" else 0
+    if call.when != "teardown":
+        course.duration += call.duration
     _judge_phase(check, course, report, call)
-    _bury_dead(item, check, call)
     state = state_of(item.config)
-    _show(report, course, state, call, follower=_is_follower(check, course))
+    _bury_dead(state, check, call)
+    _show(report, course, state, call)
     if call.when == "teardown":
-        results = _results(check, course, item.stash.get(audit_key, None))
-        report.sysaudit = {  # type: ignore[attr-defined]
-            "place": check.place(),
-            "control": state.redactor.plain(check.control.to_plain()),
-            "results": [_clean(result.to_plain(), state) for result in results],
-        }
+        results = _results(check, course, item.stash.get(audit_key, None), state.keeper)
+        outcome = Outcome(check.place, state.keeper.control(check.control), tuple(results))
+        # only to cross a process it must be plain; in this one the recorder takes it off again
+        far = hasattr(item.config, "workerinput")
+        report.sysaudit = outcome.to_plain() if far else outcome  # type: ignore[attr-defined]
     return report
+
+
+_UNTOLD = "not told yet"
+"""Stands for the traceback of a check, until its place is taken by the short form."""
+
+
+@contextmanager
+def _no_traceback(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Keep pytest from making a traceback, ten milliseconds each, that nobody will see."""
+    if call.excinfo is None or not _is_short(item.config):
+        yield
+        return
+    names = ("repr_failure", "_repr_failure_py")
+    for name in names:
+        setattr(item, name, lambda *_args, **_kwargs: _UNTOLD)
+    try:
+        yield
+    finally:
+        for name in names:
+            delattr(item, name)
+
+
+def _is_short(config: pytest.Config) -> bool:
+    """Whether a failure shows as its message alone: nobody asked for another form."""
+    return bool(config.getoption("tbstyle", "auto") == "auto")
 
 
 def _judge_phase(
@@ -167,55 +208,52 @@ def _waiver(reason: str) -> dict[str, Plain]:
     return {"by": "xfail marker", "reason": reason, "raw": raw}
 
 
-def _bury_dead(item: pytest.Item, check: Check, call: pytest.CallInfo[None]) -> None:
+def _bury_dead(state: State, check: Check, call: pytest.CallInfo[None]) -> None:
     error = call.excinfo.value if call.excinfo else None
     if not isinstance(error, (Unreachable, ConnectionLost)):
         return
-    connections = state_of(item.config).connections
     for target in check.targets:
         if _concerns(error, target, check):
-            connections.bury(target.name, str(error), told=True)
+            state.connections.bury(target.name, str(error), told=True)
 
 
 def _concerns(error: CannotAssess, target: Target, check: Check) -> bool:
     """Whether *error* means that *target* is dead: it names it, or there is no other."""
-    if isinstance(error, ConnectionLost) and not target.is_host:
+    if isinstance(error, ConnectionLost) and not (error.final and target.is_host):
         return False
     return len(check.targets) == 1 or str(error).startswith(f"{target.name}:")
 
 
-def _is_follower(check: Check, course: Course) -> bool:
+def _is_follower(course: Course) -> bool:
     """Whether this check was not tried because its target was found dead before."""
     verdict, message = course.verdict
     return verdict is Verdict.ERROR and message.startswith("not assessed: ")
 
 
 def _show(
-    report: pytest.TestReport,
-    course: Course,
-    state: State,
-    call: pytest.CallInfo[None],
-    *,
-    follower: bool,
+    report: pytest.TestReport, course: Course, state: State, call: pytest.CallInfo[None]
 ) -> None:
     """Give pytest's terminal a short text without secrets."""
-    report.sysaudit_verdict = str(course.verdict[0])  # type: ignore[attr-defined]
-    report.sysaudit_follower = follower  # type: ignore[attr-defined]
+    report.sysaudit_verdict = course.verdict[0].value  # type: ignore[attr-defined]
+    if report.failed:
+        report.sysaudit_follower = _is_follower(course)  # type: ignore[attr-defined]
     redact = state.redactor.text
-    report.sections = [(name, redact(printable(text))) for name, text in report.sections]
-    report.user_properties = [(k, state.redactor.plain(v)) for k, v in report.user_properties]
+    if report.sections:
+        report.sections = [(name, redact(printable(text))) for name, text in report.sections]
+    if report.user_properties:
+        report.user_properties = [(k, state.redactor.plain(v)) for k, v in report.user_properties]
     if hasattr(report, "wasxfail"):
         report.wasxfail = redact(report.wasxfail)
     if report.skipped and isinstance(report.longrepr, tuple):
         path, line, reason = report.longrepr
         report.longrepr = (path, line, redact(reason))
-    if not report.failed or call.excinfo is None:
+    if call.excinfo is None:
         return
-    if state.config.getoption("tbstyle", "auto") == "auto":
+    if report.longrepr is _UNTOLD or (report.failed and _is_short(state.config)):
         report.longrepr = short_repr(
             call.excinfo, redact(settled(printable(judge(call.excinfo.value)[1])))
         )
-    elif (text := report.longreprtext) != (clean := redact(text)):
+    elif report.failed and (text := report.longreprtext) != (clean := redact(text)):
         report.longrepr = clean
 
 
@@ -232,59 +270,45 @@ def short_repr(excinfo: pytest.ExceptionInfo[BaseException], message: str) -> An
     return shown
 
 
-def _results(check: Check, course: Course, audit: Audit | None) -> list[Result]:
-    rows = audit.rows if audit else []
-    results = [_row_result(check, row, course) for row in rows]
+def _results(check: Check, course: Course, audit: Audit | None, keeper: Keeper) -> Iterator[Result]:
+    rows = audit.rows if audit else ()
+    for row in rows:
+        yield _row_result(check, row, course, keeper)
     own = course.verdicts[-1:] if course.from_rows and len(course.verdicts) > 1 else []
     if not rows or not course.from_rows or own:
         verdict, message = own[0] if own else course.verdict
-        results.append(
-            Result(
-                **check.place(),
-                verdict=verdict,
-                message=message,
-                expected=check.expected,
-                observed=dict(audit.observations) if audit and audit.observations else None,
-                started=utc_text(course.started),
-                duration=round(course.duration, 6),
-                waiver=course.waiver,
-            )
+        yield keeper.result(
+            check,
+            verdict,
+            message,
+            observed=audit.observations if audit else None,
+            started=course.started,
+            duration=course.duration,
+            waiver=course.waiver,
         )
-    return results
 
 
-def _row_result(check: Check, row: Row, course: Course) -> Result:
+def _row_result(check: Check, row: Row, course: Course, keeper: Keeper) -> Result:
     waived = course.waiver is not None and row.verdict is Verdict.FAIL
-    return Result(
-        **check.place(),
+    return keeper.result(
+        check,
+        Verdict.WAIVED if waived else row.verdict,
+        row.message,
         resource=row.resource,
-        verdict=Verdict.WAIVED if waived else row.verdict,
-        message=row.message,
-        expected=check.expected,
-        observed=dict(row.observed) or None,
-        started=utc_text(row.started),
-        duration=round(row.duration, 6),
+        observed=row.observed,
+        started=row.started,
+        duration=row.duration,
         waiver=course.waiver if waived else None,
     )
 
 
-def _clean(plain: dict[str, Plain], state: State) -> dict[str, Plain]:
-    clean = state.redactor.plain(plain)
-    clean["message"] = shorten(settled(printable(clean["message"])), MESSAGE_LIMIT)
-    return _valid(clean)  # type: ignore[no-any-return]
-
-
-def _valid(value: Plain) -> Plain:
-    """Make every text valid UTF-8: execnet and JSON refuse lone surrogates."""
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, dict):
-        return {printable(key): _valid(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_valid(item) for item in value]
-    if isinstance(value, float) and (value != value or abs(value) > sys.float_info.max):  # noqa: PLR0124 - NaN
-        return str(value)
-    return value
+_WORDS: Mapping[str, tuple[str, str, tuple[str, Mapping[str, bool]]]] = {
+    "error": ("error", "E", ("ERROR", {"red": True})),
+    "not_applicable": ("not applicable", "s", ("NOT APPLICABLE", {"yellow": True})),
+    "manual": ("manual", "m", ("MANUAL", {"yellow": True})),
+    "waived": ("waived", "w", ("WAIVED", {"yellow": True})),
+}
+"""Category, letter and word of a verdict that pytest has no word for."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -294,10 +318,4 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] 
         return None
     if report.failed and getattr(report, "sysaudit_follower", False):
         return "not assessed", "", ("NOT ASSESSED", {"red": True})
-    words: dict[str, tuple[str, str, Any]] = {
-        "error": ("error", "E", ("ERROR", {"red": True})),
-        "not_applicable": ("not applicable", "s", ("NOT APPLICABLE", {"yellow": True})),
-        "manual": ("manual", "m", ("MANUAL", {"yellow": True})),
-        "waived": ("waived", "w", ("WAIVED", {"yellow": True})),
-    }
-    return words.get(verdict)
+    return _WORDS.get(verdict)

@@ -73,7 +73,7 @@ class Herald:
         redact = state.redactor.plain
         report.sysaudit_run = {  # type: ignore[attr-defined]
             # unredacted, as the places of results: what is told apart here is redacted when kept
-            "expected": [list(pair) for pair in state.expected],
+            "expected": [[nodeid, check.place.to_plain()] for nodeid, check in state.expected],
             "controls": {id_: redact(c.to_plain()) for id_, c in state.controls.items()},
         }
 
