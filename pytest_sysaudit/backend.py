@@ -5,15 +5,16 @@ What is guaranteed here, whatever module of testinfra asks:
 - a refused sudo raises `Denied`, it never looks like exit code 1;
 - a lost connection, a deadline or a cut-off output raises, it never looks like exit code -1;
 - output in any encoding can be read as text; no command is run to find out the encoding;
-- ``host.sudo()`` belongs to the thread that entered it and changes nothing that others share;
+- ``host.sudo()`` belongs to the thread or lane that entered it and changes nothing that others
+  share;
 - output is not logged, for it may hold secrets.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -76,7 +77,8 @@ class SysauditBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no 
     ) -> None:
         super().__init__(hostname, sudo=sudo, sudo_user=sudo_user)
         self._link = link
-        self._local = threading.local()
+        # every thread, and every greenlet, has context variables of its own
+        self._users: ContextVar[tuple[str, ...]] = ContextVar("sudo", default=())
 
     def __repr__(self) -> str:
         # It stands in testinfra's messages, which must not differ from run to run.
@@ -105,17 +107,22 @@ class SysauditBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no 
     def users(self) -> tuple[str, ...]:
         """Whom commands run as: each becomes the next through sudo; empty: the login's user."""
         first = (self.sudo_user or "root",) if self.sudo else ()
-        return (*first, *getattr(self._local, "users", ()))
+        return (*first, *self._users.get())
+
+    def facts(self) -> Facts:
+        """Return the fact tables, as the user sees them whom commands run as."""
+        users = self.users
+        return self.link.facts.as_user(users[-1] if users else None)
 
     @contextmanager
     def as_user(self, user: str | None) -> Iterator[None]:
-        """Run what this thread runs inside the block as *user* (None: root)."""
-        before = getattr(self._local, "users", ())
-        self._local.users = (*before, user or "root")
+        """Run what this thread or lane runs inside the block as *user* (None: root)."""
+        before = self._users.get()
+        self._users.set((*before, user or "root"))
         try:
             yield
         finally:
-            self._local.users = before
+            self._users.set(before)  # a fixture may end in another context than it began in
 
     def run(
         self, command: str, *args: str, timeout: float | None = None, **_kwargs: Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +95,8 @@ class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no typ
     @property
     def facts(self) -> Facts:
         """The fact tables, as the user sees them that ``host.sudo()`` chose."""
-        users = self.backend.users
-        return self._link.facts.as_user(users[-1] if users else None)
+        facts: Facts = self.backend.facts()
+        return facts
 
     @property
     def health(self) -> Health:
@@ -127,6 +127,14 @@ class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no typ
     def get_hosts(cls, hosts: Any, **kwargs: Any) -> list[testinfra.host.Host]:
         """Return testinfra's hosts for *hosts*; see `get_host`."""
         return list(testinfra.host.Host.get_hosts(hosts, **kwargs))
+
+    def exists(self, command: str) -> bool:
+        """Return whether *command* is in the path; asked once for each name."""
+        return self._asking.exists(command)
+
+    def find_command(self, command: str, extrapaths: Iterable[str] = ("/sbin", "/usr/sbin")) -> str:
+        """Return the path of *command*; raises a ValueError if there is none."""
+        return self._asking.find_command(command, extrapaths)
 
     def __getattr__(self, name: str) -> Any:
         if name not in testinfra.modules.modules:

@@ -9,13 +9,20 @@ not there, it stays testinfra's AssertionError. What users call on the host itse
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import cached_property, partial
 from typing import Any
 
 import testinfra.host
+import testinfra.modules
 from testinfra.backend.base import CommandResult
 
 from pytest_sysaudit.errors import CannotAssess, Denied
+from pytest_sysaudit.resources import RESOURCES, Commands, Source, open_resource
 from pytest_sysaudit.text import first_line
+
+#: Where testinfra looks besides.
+_SBIN = ("/sbin", "/usr/sbin")
 
 _DENIED = re.compile(
     r"(?im)(?:permission denied|operation not permitted|access denied)(?: on key .*)?\s*$"
@@ -52,12 +59,8 @@ def missing(result: CommandResult) -> AssertionError | CannotAssess:
     return AssertionError(f"Unexpected exit code {result.rc} for {result}")
 
 
-class ToolMissing(CannotAssess, ValueError):  # noqa: N818 - as its parent
-    """A tool that a module needs is not on the host; its modules expect a ValueError then."""
-
-
 class AskingHost(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no types
-    """The host that testinfra's modules ask."""
+    """The host that testinfra's modules ask; what `RESOURCES` answer, they ask those."""
 
     def run_expect(
         self, expected: list[int], command: str, *args: str, **kwargs: Any
@@ -80,22 +83,55 @@ class AskingHost(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships 
             raise missing(result)
         return str(result.stdout.rstrip("\r\n"))
 
-    def find_command(self, command: str, *args: Any, **kwargs: Any) -> str:
-        """Return the path of *command*; raises ToolMissing."""
-        try:
-            return str(super().find_command(command, *args, **kwargs))
-        except ValueError as error:
-            raise ToolMissing(f"there is no {command!r} command on the host") from error
+    def exists(self, command: str) -> bool:
+        """Return whether the host has *command*."""
+        return self._commands.exists(command)
 
-    def __getattr__(self, name: str) -> Any:
+    def find_command(self, command: str, extrapaths: Iterable[str] = _SBIN) -> str:
+        """Return the path of *command*; raises ToolMissing."""
+        return self._commands.find(command, extrapaths)
+
+    def testinfra_module(self, name: str) -> Any:
+        """Return testinfra's own module *name*, or the one of `query_modules` in its place.
+
+        Raises:
+            CannotAssess: testinfra knows no way to ask this host.
+        """
         from pytest_sysaudit.query_modules import MODULES
 
-        try:
-            if name not in MODULES:
-                return super().__getattr__(name)
-            module = MODULES[name].get_module(self)
-        except (RuntimeError, NotImplementedError) as error:
-            why = str(error) or "testinfra knows no way to ask this system"
-            raise CannotAssess(f"host.{name}: {why}") from error
+        if name not in self._modules:
+            try:
+                if name in MODULES:
+                    self._modules[name] = MODULES[name].get_module(self)
+                else:
+                    theirs = testinfra.modules.get_module_class(name)
+                    self._modules[name] = theirs.get_module(self)
+            except (RuntimeError, NotImplementedError) as error:
+                why = str(error) or "testinfra knows no way to ask this system"
+                raise CannotAssess(f"host.{name}: {why}") from error
+        return self._modules[name]
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in testinfra.modules.modules:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if name in RESOURCES and self._is_linux:
+            module: Any = open_resource(name, self._source(name))
+        else:
+            module = self.testinfra_module(name)
         setattr(self, name, module)
         return module
+
+    @cached_property
+    def _modules(self) -> dict[str, Any]:
+        return {}
+
+    @cached_property
+    def _commands(self) -> Commands:
+        return Commands(self._source("command"))
+
+    @cached_property
+    def _is_linux(self) -> bool:
+        return bool(self.backend.link.facts.uname.system == "Linux")
+
+    def _source(self, name: str) -> Source:
+        return Source(self.backend.facts, partial(self.testinfra_module, name))

@@ -1,16 +1,13 @@
-"""testinfra's modules in which a "no" could be wrong, made so that it is right.
+"""testinfra's modules that no fact table answers, in which a "no" could be wrong, made right.
 
 =================  ==============================================================================
-file               ``exists``, ``is_*``, ``contains``, ``linked_to``: a folder we may not enter is
-                   `Denied`; checksums of a missing or unreadable file are no empty text
-package            "not installed" only when the package manager said so
-user, group        "does not exist" only when the user data base said so; passwords and their ages
-                   are `Denied` to those who may not read /etc/shadow
-service            ``exists`` means this name, not one that begins with it; "not running", "not
-                   enabled" and "not masked" only when the init system said so
-socket             a failed ``ss`` is no empty list; 127.0.0.1:P is served by 0.0.0.0:P
-process            a process table without process 1 is `Incomplete` (hidepid)
-sudo               belongs to one thread; a refusal is `Denied`
+addr               names are quoted; "not resolvable" and "not reachable" only when the tool said so
+block_device       ``start_sector`` is the start; a device that cannot be asked about is no fault
+package            of pacman: "not installed" only when it said so; where there are no fact tables
+process            of busybox: a process table without process 1 is `Incomplete` (hidepid)
+service            where systemd does not run: "not running", "not enabled" and "not masked" only
+                   when the init system said so
+sudo               belongs to one thread or lane; a refusal is `Denied`
 =================  ==============================================================================
 
 Other modules, and other systems than Linux, keep testinfra's own over `queries.AskingHost`.
@@ -20,13 +17,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from testinfra.backend.base import CommandResult
+from testinfra.modules.addr import Addr
 from testinfra.modules.base import InstanceModule
-from testinfra.modules.file import GNUFile
-from testinfra.modules.group import Group
+from testinfra.modules.blockdevice import BlockDevice, LinuxBlockDevice
 from testinfra.modules.package import (
     AlpinePackage,
     ArchPackage,
@@ -36,74 +33,14 @@ from testinfra.modules.package import (
 )
 from testinfra.modules.process import Process
 from testinfra.modules.service import Service, SystemdService, SysvService
-from testinfra.modules.socket import LinuxSocketNetstat, LinuxSocketSS, Socket
-from testinfra.modules.user import User
 
 from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete
-from pytest_sysaudit.queries import denied, failed, missing
+from pytest_sysaudit.queries import NOT_RUN, denied, failed
 
-#: How strerror ends a message about a path that does not exist.
-_ABSENT = ("No such file or directory", "Not a directory")
+#: What ping says of a name that it cannot look up, or that no route leads to.
+_UNKNOWN = re.compile(r"(?i)unknown host|not known|no address|unreachable|bad address")
 #: What systemctl says of a unit that it does not know.
 _NO_UNIT = re.compile(r"No such file or directory\s*$|not found|does not exist")
-
-
-class SureFile(GNUFile):  # type: ignore[misc]  # testinfra ships no types
-    """A path, asked about with GNU or busybox tools."""
-
-    @classmethod
-    def get_module_class(cls, host: Any) -> Any:
-        """Return this class on Linux."""
-        own = super().get_module_class(host)
-        return cls if own is GNUFile else own
-
-    exists = property(lambda self: self._holds("-e"))
-    is_file = property(lambda self: self._holds("-f"))
-    is_directory = property(lambda self: self._holds("-d"))
-    is_executable = property(lambda self: self._holds("-x"))
-    is_pipe = property(lambda self: self._holds("-p"))
-    is_socket = property(lambda self: self._holds("-S"))
-    is_symlink = property(lambda self: self._holds("-L"))
-
-    def _holds(self, flag: str) -> bool:
-        """Ask test(1); where it says no, ask ls why, for test does not tell."""
-        look = "ls -d" if flag == "-L" else "ls -dL"
-        path = self.path if self.path.startswith("/") else f"./{self.path}"
-        line = f"test {flag} %s && exit 0; {look} -- %s >/dev/null && exit 1; exit 2"
-        result = self._host.run(line, path, path)
-        if result.rc in (0, 1):
-            return bool(result.rc == 0)
-        reason = result.stderr.strip().rpartition(": ")[2]
-        if reason in _ABSENT:
-            return False
-        error = Denied if denied(result) else CannotAssess
-        raise error(f"{self.path}: {reason or f'exit code {result.rc}'}")
-
-    @property
-    def linked_to(self) -> str:
-        """The path without any link in it; readlink is silent about folders we may not enter."""
-        result = self._host.run("readlink -f %s", self.path)
-        if result.rc != 0:
-            self._holds("-e")
-            raise missing(result)
-        return str(result.stdout.rstrip("\n"))
-
-    def contains(self, pattern: str) -> bool:
-        """Return whether a line fits the basic regular expression *pattern*."""
-        result = self._host.run("grep -q -- %s %s", pattern, self.path)
-        if result.rc not in (0, 1):
-            raise missing(result)
-        return bool(result.rc == 0)
-
-    @property
-    def md5sum(self) -> str:
-        """The MD5 digest of the content."""
-        return str(self.check_output("md5sum < %s", self.path)).split()[0]
-
-    @property
-    def sha256sum(self) -> str:
-        """The SHA-256 digest of the content."""
-        return str(self.check_output("sha256sum < %s", self.path)).split()[0]
 
 
 class _Package:
@@ -177,49 +114,6 @@ class SurePackage:
         theirs = Package.get_module_class(host)
         ours = cls._ours.get(theirs, theirs)
         return type(ours.__name__, (ours,), {"_host": host})
-
-
-class SureUser(User):  # type: ignore[misc]  # testinfra ships no types
-    """A user account."""
-
-    @property
-    def exists(self) -> bool:
-        """Whether id knows the name."""
-        result = self._host.run("id %s", self.name)
-        if result.rc == 0:
-            return True
-        if result.rc == 1 and re.search("no such user|unknown user", result.stderr):
-            return False
-        raise failed(result)
-
-    @classmethod
-    def check_output(cls, command: str, *args: str, **kwargs: Any) -> str:
-        """Return what *command* printed; of shadow, only if we may read it.
-
-        Others are told nothing, in silence, or what libnss-systemd makes up for root.
-        """
-        if command.startswith("getent shadow"):
-            may = cls._host.run('test -r /etc/shadow || test "$(id -u)" = 0')
-            if may.rc != 0:
-                raise Denied("/etc/shadow: permission denied; reading it needs root")
-        return str(super().check_output(command, *args, **kwargs))
-
-
-class SureGroup(Group):  # type: ignore[misc]  # testinfra ships no types
-    """A group; testinfra asks through a pipe, where a failed getent looks like an empty group."""
-
-    @property
-    def gid(self) -> int:
-        """The group's number."""
-        return int(self._fields()[2])
-
-    @property
-    def members(self) -> list[str]:
-        """The names in the group's own line."""
-        return [name for name in self._fields()[3].split(",") if name] if self.exists else []
-
-    def _fields(self) -> list[str]:
-        return str(self.check_output("getent group %s", self.name)).split(":")
 
 
 def _runs(service: Any) -> bool:
@@ -310,48 +204,6 @@ class SureService:
         return type(ours.__name__, (ours,), {"_host": host})
 
 
-class _Listening:
-    """Knows that a socket on every address also serves each of them."""
-
-    @property
-    def is_listening(self: Any) -> bool:
-        """Whether something listens there; without an address: on all of IPv4 and IPv6."""
-        found = set(self._iter_sockets(listening=True))
-        if self.protocol == "unix":
-            return ("unix", self.host) in found
-        if self.host is None:
-            return (self.protocol, "::", self.port) in found
-        anywhere = "::" if ":" in self.host else "0.0.0.0"  # noqa: S104 - asks, does not bind
-        return any((self.protocol, host, self.port) in found for host in (self.host, anywhere))
-
-
-class SureSocketSS(_Listening, LinuxSocketSS):  # type: ignore[misc]  # testinfra ships no types
-    """Sockets as ss lists them."""
-
-    @classmethod
-    def run(cls, *args: Any, **kwargs: Any) -> CommandResult:
-        """Run ss, which must succeed."""
-        return cls._host.run_expect([0], *args, **kwargs)
-
-
-class SureSocketNetstat(_Listening, LinuxSocketNetstat):  # type: ignore[misc]  # testinfra ships no types
-    """Sockets as netstat lists them."""
-
-
-class SureSocket:
-    """Chooses the class of the tool that the host has."""
-
-    @classmethod
-    def get_module(cls, host: Any) -> Any:
-        """Return testinfra's choice, or ours in its place."""
-        theirs = Socket.get_module_class(host)
-        ours = {"LinuxSocketSS": SureSocketSS, "LinuxSocketNetstat": SureSocketNetstat}.get(
-            theirs.__name__, theirs
-        )
-        members = {"_host": host, "_command": getattr(theirs, "_command", None)}
-        return type(ours.__name__, (ours,), members)
-
-
 class SureProcess:
     """Refuses a process table that shows our own processes only."""
 
@@ -369,12 +221,90 @@ class SureProcess:
         return type(theirs.__name__, (theirs,), {"_host": host, "_get_processes": processes})()
 
 
+class SureAddr(Addr):  # type: ignore[misc]  # testinfra ships no types
+    """A name or address, looked up and reached from the host."""
+
+    @property
+    def _prefix(self) -> str:
+        return f"ip netns exec {shlex.quote(self.namespace)} " if self.namespace else ""
+
+    @property
+    def namespace_exists(self) -> bool:
+        """Whether the host has the network namespace."""
+        return bool(self.namespace and self._host.file(f"/run/netns/{self.namespace}").exists)
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether it answers a ping within a second."""
+        result = self._host.run(f"{self._prefix}ping -W 1 -c 1 -- {shlex.quote(self.name)}")
+        if result.rc == 0:
+            return True
+        if result.rc in (1, 2) and (not result.stderr.strip() or _UNKNOWN.search(result.stderr)):
+            return False
+        raise failed(result)
+
+    def _resolve(self, method: str) -> list[str]:
+        line = f"{self._prefix}getent {method} {shlex.quote(self.name)}"
+        result = self.run_expect([0, 2], line)
+        return sorted({line.split()[0] for line in result.stdout.splitlines()})
+
+    def port(self, port: int | str) -> SureAddrPort:
+        """Return a port of it."""
+        return SureAddrPort(self, port)
+
+
+class SureAddrPort:
+    """One port of an address, over TCP."""
+
+    def __init__(self, addr: SureAddr, port: int | str) -> None:
+        self._addr = addr
+        self._port = str(port)
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether it takes a connection within a second."""
+        host, prefix = self._addr._host, self._addr._prefix  # noqa: SLF001 - its other half
+        words = [self._addr.name, self._port]
+        if host.exists("nc"):
+            result = host.run(f"{prefix}nc -w 1 -z {shlex.join(words)}")
+        else:  # in a shell that a namespace's prefix can start
+            script = 'exec 3<>"/dev/tcp/$0/$1"'
+            result = host.run(f"{prefix}timeout 1 bash -c {shlex.join([script, *words])}")
+        if result.rc in NOT_RUN or (result.rc != 0 and denied(result)):
+            raise failed(result)
+        return bool(result.rc == 0)
+
+
+class SureBlockDevice(LinuxBlockDevice):  # type: ignore[misc]  # testinfra ships no types
+    """A block device as blockdev reports it."""
+
+    @classmethod
+    def get_module_class(cls, host: Any) -> Any:
+        """Return this class on Linux."""
+        own = BlockDevice.get_module_class(host)
+        return cls if own is LinuxBlockDevice else own
+
+    @property
+    def start_sector(self) -> int:
+        """Where it begins on the device that it is a part of, in sectors; mostly 0 of a whole."""
+        return int(self._data["start_sector"])
+
+    @property
+    def _data(self) -> Mapping[str, Any]:
+        try:
+            found: Mapping[str, Any] = LinuxBlockDevice._data.__get__(self)  # noqa: SLF001 - its only door
+        except (RuntimeError, ValueError) as error:
+            kind = Denied if "ermission denied" in str(error) else CannotAssess
+            raise kind(f"{self.device}: {error}") from error
+        return found
+
+
 class SureSudo(InstanceModule):  # type: ignore[misc]  # testinfra ships no types
     """``with host.sudo(user):``, which may be nested."""
 
     @contextlib.contextmanager
     def __call__(self, user: str | None = None) -> Iterator[None]:
-        """Run what this thread runs inside the block as *user* (None: root)."""
+        """Run what this thread or lane runs inside the block as *user* (None: root)."""
         with self._host.backend.as_user(user):
             yield
 
@@ -383,12 +313,10 @@ class SureSudo(InstanceModule):  # type: ignore[misc]  # testinfra ships no type
 
 
 MODULES: Mapping[str, Any] = {
-    "file": SureFile,
+    "addr": SureAddr,
+    "block_device": SureBlockDevice,
     "package": SurePackage,
-    "user": SureUser,
-    "group": SureGroup,
-    "service": SureService,
-    "socket": SureSocket,
     "process": SureProcess,
+    "service": SureService,
     "sudo": SureSudo,
 }

@@ -13,8 +13,8 @@ function from text to frozen dataclasses) and ``read(facts)``, which brings the 
 LookupError (`base.parse_lines` adds the line number); the check then gets a CannotAssess.
 
 So that several tables travel in one round trip, the module may say what ``read`` runs in any case,
-``ASKS = (command, ...)`` or a function that returns them, and which tables it asks in turn,
-``USES = ("mounts",)``. A table whose rows are asked for by key is a `keyed.KeyedTable`.
+``ASKS = (command, ...)`` or a function that returns them, what it asks of keyed tables,
+``ROWS = {"small_files": ("/etc/group",)}``, and which tables it asks, ``USES = ("mounts",)``. A table whose rows are asked for by key is a `keyed.KeyedTable`.
 """
 
 from __future__ import annotations
@@ -30,18 +30,42 @@ __all__ = ["TABLES", "Facts", "KeyedTable", "open_facts", "parse_lines", "unknow
 #: Where each table is read: ``"module"`` (its function ``read``) or ``"module:function"``.
 TABLES: Mapping[str, str] = {
     "accounts": "pytest_sysaudit.facts.accounts",
+    "all_groups": "pytest_sysaudit.facts.name_service:all_groups",
+    "all_users": "pytest_sysaudit.facts.name_service:all_users",
+    "commands": "pytest_sysaudit.facts.commands:Commands",
+    "connections": "pytest_sysaudit.facts.connections",
+    "contents": "pytest_sysaudit.facts.file_contents:Contents",
     "file_stats": "pytest_sysaudit.facts.file_stats",
+    "group_entries": "pytest_sysaudit.facts.name_service:GroupEntries",
     "health": "pytest_sysaudit.facts.health",
+    "interfaces": "pytest_sysaudit.facts.interfaces",
+    "listings": "pytest_sysaudit.facts.file_contents:Listings",
     "login_defs": "pytest_sysaudit.facts.login_defs",
+    "matches": "pytest_sysaudit.facts.file_contents:Matches",
+    "md5": "pytest_sysaudit.facts.file_contents:Md5",
     "mounts": "pytest_sysaudit.facts.mounts",
     "os_release": "pytest_sysaudit.facts.os_release",
+    "package_index": "pytest_sysaudit.facts.package_index",
     "packages": "pytest_sysaudit.facts.packages",
+    "paths": "pytest_sysaudit.facts.paths:Paths",
+    "ps": "pytest_sysaudit.facts.ps",
+    "real_paths": "pytest_sysaudit.facts.file_contents:RealPaths",
+    "sha256": "pytest_sysaudit.facts.file_contents:Sha256",
     "shadow": "pytest_sysaudit.facts.shadow",
+    "shadow_entries": "pytest_sysaudit.facts.name_service:ShadowEntries",
+    "small_files": "pytest_sysaudit.facts.small_files:SmallFiles",
     "sockets": "pytest_sysaudit.facts.sockets",
     "sshd": "pytest_sysaudit.facts.sshd",
     "sudoers": "pytest_sysaudit.facts.sudoers",
     "sysctl": "pytest_sysaudit.facts.sysctl",
+    "sysctl_keys": "pytest_sysaudit.facts.sysctl_keys:SysctlKeys",
+    "uname": "pytest_sysaudit.facts.uname",
+    "unit_properties": "pytest_sysaudit.facts.unit_states:UnitProperties",
+    "unit_states": "pytest_sysaudit.facts.unit_states:UnitStates",
     "units": "pytest_sysaudit.facts.units",
+    "user_entries": "pytest_sysaudit.facts.name_service:UserEntries",
+    "user_groups": "pytest_sysaudit.facts.name_service:UserGroups",
+    "whoami": "pytest_sysaudit.facts.whoami",
     "world_writable": "pytest_sysaudit.facts.world_writable",
 }
 

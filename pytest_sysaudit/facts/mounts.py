@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
 from pytest_sysaudit.facts.base import parse_lines
-from pytest_sysaudit.facts.reading import cat
+from pytest_sysaudit.facts.small_files import read_text
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
+PATH = "/proc/self/mounts"
+ROWS = {"small_files": (PATH,)}
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of /proc/self/mounts."""
+    """One line of /proc/self/mounts; ``option_list`` has the options in its order."""
 
     device: str
     path: str
     type: str
     options: frozenset[str]
+    option_list: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ def parse(text: str) -> Mounts:
 
 def _line(line: str) -> Mount:
     device, path, kind, options = map(_unescape, line.split(" ")[:4])
-    return Mount(device, path, kind, frozenset(options.split(",")))
+    names = tuple(options.split(","))
+    return Mount(device, path, kind, frozenset(names), names)
 
 
 def _unescape(text: str) -> str:
@@ -65,6 +69,6 @@ def _unescape(text: str) -> str:
 def read(facts: Facts) -> Mounts:
     """Read the mounts that our own process sees."""
     try:
-        return parse(cat(facts, "/proc/self/mounts"))
+        return parse(read_text(facts, PATH))
     except NotApplicable as error:
         raise CannotAssess(f"{error}; is /proc mounted?") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
 from pytest_sysaudit.facts.accounts import Group, User, parse_group, parse_user
@@ -11,19 +12,27 @@ from pytest_sysaudit.facts.per_key import PerKey
 from pytest_sysaudit.facts.reading import ABSENT, ROOT_ONLY, script
 from pytest_sysaudit.transport.base import CommandResult
 
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.base import Facts
+
 #: getent's code for "the data base has no such entry".
 _NOT_FOUND = 2
 #: Small hosts have no getent, and then mostly no directory either; id knows what libc knows.
 _USER = f"""if command -v getent >/dev/null; then getent passwd -- %KEY%
 else id -u -- %KEY% 2>&1; exit {ABSENT}; fi"""
+_FIND = """while IFS= read -r l; do
+case $l in %KEY%:*) echo "$l"; exit;; esac
+done </etc/%BASE% || exit 1"""
 _GROUP = f"""if command -v getent >/dev/null; then getent group -- %KEY%
-else while IFS= read -r l; do case $l in %KEY%:*) echo "$l"; exit;; esac; done </etc/group || exit 1
+else {_FIND.replace("%BASE%", "group")}
 exit {ABSENT}; fi"""
 #: Others are told nothing, in silence, or what libnss-systemd makes up for root.
 _SHADOW = f"""[ -r /etc/shadow ] || [ "$(id -u)" = 0 ] || exit {ROOT_ONLY}
 if command -v getent >/dev/null; then getent shadow -- %KEY%
-else while IFS= read -r l; do case $l in %KEY%:*) echo "$l"; exit;; esac; done </etc/shadow || exit 1
+else {_FIND.replace("%BASE%", "shadow")}
 exit {ABSENT}; fi"""
+_ALL = """if command -v getent >/dev/null; then getent %BASE%; else cat /etc/%BASE%; fi |
+sed 's/:.*//'"""
 _NO_USER = re.compile("no such user|unknown user")
 _PASSWORD = re.compile(r"^([^:]*):[^:*!][^:][^:]*:")
 
@@ -36,7 +45,7 @@ def _line(key: str, result: CommandResult, what: str) -> str:
 
 
 class UserEntries(PerKey[User]):
-    """``facts.user_entries["ann"]``, or by number as text; NotApplicable if there is no such user."""
+    """``facts.user_entries["ann"]``, or by number as text; NotApplicable if there is none."""
 
     NAME = "user_entries"
 
@@ -109,3 +118,21 @@ class ShadowEntries(PerKey[tuple[str, ...]]):
         if result.exit_code == ROOT_ONLY:
             raise Denied("/etc/shadow: permission denied; reading it needs root")
         return tuple(_line(key, result, "shadow entry").split(":"))
+
+
+def _names(facts: Facts, data_base: str) -> tuple[str, ...]:
+    asked = facts.run(_ALL.replace("%BASE%", data_base))
+    names = script(asked, f"list of {data_base}").split()
+    if not names:
+        raise CannotAssess(f"getent {data_base}: it lists nobody")
+    return tuple(names)
+
+
+def all_users(facts: Facts) -> tuple[str, ...]:
+    """Return the names of local and remote users, as far as the directory lists them."""
+    return _names(facts, "passwd")
+
+
+def all_groups(facts: Facts) -> tuple[str, ...]:
+    """Return the names of local and remote groups, as far as the directory lists them."""
+    return _names(facts, "group")

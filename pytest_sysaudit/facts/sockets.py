@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import complete, script
+from pytest_sysaudit.transport.base import Command
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -26,6 +27,7 @@ else
   done
 fi
 echo @end"""
+ASKS: tuple[Command, ...] = (_SCRIPT,)
 _PROCESS = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+)')
 #: The states of include/net/tcp_states.h that wait for strangers: LISTEN, and CLOSE for udp.
 _WAITING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
@@ -68,9 +70,13 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """The listening sockets, sorted; an empty table means that nothing listens."""
+    """The listening sockets, sorted; an empty table means that nothing listens.
+
+    ``tells_families``: whether ``::`` is IPv6 alone, and ``*`` is both; else ``::`` may be both.
+    """
 
     listeners: tuple[Listener, ...]
+    tells_families: bool = True
 
     def __iter__(self) -> Iterator[Listener]:
         return iter(self.listeners)
@@ -85,7 +91,7 @@ def parse(text: str) -> Sockets:
     source, *lines = complete("sockets", text, "@end")
     one = {"ss": _ss_line, "proc": _proc_line}[source]
     found: Iterable[Listener] = parse_lines(f"sockets ({source})", "\n".join(lines), one)
-    return Sockets(tuple(sorted(set(found))))
+    return Sockets(tuple(sorted(set(found))), tells_families=source == "ss")
 
 
 def _ss_line(line: str) -> Listener:

@@ -1,28 +1,27 @@
-"""Single kernel settings, read by the host's shell itself: no process, however many they are."""
+"""Single kernel settings, one process for all that are asked for."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 
 from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicable
 from pytest_sysaudit.facts.keyed import KeyedTable
 from pytest_sysaudit.facts.outcome import Failure
 from pytest_sysaudit.transport.base import CommandResult
 
-#: ``read`` is silent about an error and about an empty file alike; then cat tells them apart.
-_SCRIPT = r"""g() {
-n=0
-while IFS= read -r v || [ -n "$v" ]; do printf '%s\n' "$v"; n=1; done <"$1" || return
-[ $n = 1 ] || cat "$1"
-}
-cd /proc/sys || exit
+#: One grep for all that are there: the shell's own ``read`` takes a byte at a time, and the kernel
+#: gives the first byte of a number only. Of a path that is not there, the shell says why.
+_SCRIPT = r"""cd /proc/sys || exit
 for p in %PATHS%; do
-if [ -f "$p" ]; then printf '+'; { g "$p"; } 2>&1; printf '\0%s\0' $?
-else printf -- '-'; { true <"$p"; } 2>&1; printf '\0%s\0' $?; fi
+if [ -f "$p" ]; then set -- "$@" "$p"; printf '+\0'
+else { true <"$p"; } 2>&1; printf '\0'; fi
 done
-printf '@end\n'"""
+[ $# = 0 ] || grep -H '' -- "$@"
+printf '\0@end\n'"""
+_FAILED = re.compile(r"grep: (\./.*): (.+)$", re.MULTILINE)
 _ABSENT = re.compile("no such file|not a directory|nonexistent", re.IGNORECASE)
 _DENIED = re.compile("permission denied|operation not permitted", re.IGNORECASE)
 
@@ -53,21 +52,37 @@ class SysctlKeys(KeyedTable[str]):
 
     @classmethod
     def parse(cls, keys: Sequence[str], result: CommandResult) -> Mapping[str, str | Failure]:
-        """Parse its output: value and exit code of each key, then the end mark."""
-        *records, end = result.expect(0).out.split("\0")
-        if end != "@end\n" or len(records) != 2 * len(keys):
+        """Parse its output: a record for each key, ``path:value`` lines, and the end mark."""
+        *records, lines, end = result.expect(0).out.split("\0")
+        if end != "@end\n" or len(records) != len(keys):
             raise Incomplete("sysctl: the output is not whole (its end mark is missing)")
-        pairs = zip(records[::2], records[1::2], strict=True)
-        return {key: _row(key, *pair) for key, pair in zip(keys, pairs, strict=True)}
+        there = {f"./{path_of(k)}": k for k, r in zip(keys, records, strict=True) if r == "+"}
+        rows: dict[str, str | Failure] = dict.fromkeys(there.values(), "")
+        rows.update({k: _missing(k, r) for k, r in zip(keys, records, strict=True) if r != "+"})
+        for path, value in _values(lines, there):
+            known = rows[there[path]]
+            rows[there[path]] = f"{known}\n{value}" if known else value
+        for path, reason in _FAILED.findall(result.err):
+            rows[there[path]] = _refused(there[path], reason)
+        return rows
 
 
-def _row(key: str, text: str, code: str) -> str | Failure:
-    there, value = text[0] == "+", text[1:].rstrip("\n")
-    if there and code == "0":
-        return value
-    reason = value.rpartition(": ")[2]
-    if not there and _ABSENT.search(reason):
+def _values(text: str, paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Return path and value of each line of grep; both may hold a colon."""
+    for line in text.splitlines():
+        parts = line.split(":")
+        path = next(p for p in accumulate(parts, lambda a, b: f"{a}:{b}") if p in paths)
+        yield path, line[len(path) + 1 :]
+
+
+def _missing(key: str, words: str) -> Failure:
+    reason = words.strip().rpartition(": ")[2]
+    if _ABSENT.search(reason):
         return NotApplicable(f"this kernel has no setting {key}")
+    return _refused(key, reason)
+
+
+def _refused(key: str, reason: str) -> Failure:
     if _DENIED.search(reason):
         return Denied(f"{key}: permission denied; reading it needs root")
     return CannotAssess(f"{key}: {reason or 'not a setting'}")

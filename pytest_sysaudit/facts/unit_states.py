@@ -7,11 +7,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pytest_sysaudit.errors import CannotAssess, Incomplete, NotApplicable
+from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicable
 from pytest_sysaudit.facts.keyed import KeyedTable
 from pytest_sysaudit.facts.outcome import Failure
 from pytest_sysaudit.facts.per_key import PerKey
 from pytest_sysaudit.facts.reading import ABSENT, complete, script
+from pytest_sysaudit.text import first_line
 from pytest_sysaudit.transport.base import CommandResult
 
 _PROPERTIES = "Id,Names,LoadState,ActiveState,SubState,UnitFileState,SourcePath,WantedBy,RequiredBy"
@@ -20,6 +21,7 @@ SUFFIXES = (
     *("service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer"),
     *("slice", "scope"),
 )
+_DENIED = re.compile("permission denied|access denied|not permitted", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+")
 #: is-active says yes of these.
 _RUNNING = ("active", "reloading", "refreshing")
@@ -98,6 +100,8 @@ class UnitStates(KeyedTable[UnitState]):
     @classmethod
     def parse(cls, keys: Sequence[str], result: CommandResult) -> Mapping[str, UnitState | Failure]:
         """Parse its output: a block for each unit, a line for each template, the end mark."""
+        if not result.ok and _DENIED.search(result.err):
+            raise Denied(f"systemctl: {first_line(result.err)}")
         lines = complete("systemctl", script(result, "systemd"), "@end")
         middle = lines.index("@files")
         files = [line.split()[:2] for line in lines[middle + 1 :]]
