@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytest_sysaudit.dialing import Call, Dialer
 from pytest_sysaudit.errors import CannotAssess, SysauditError, Unreachable
 from pytest_sysaudit.inventory.target import Kind, Target
+from pytest_sysaudit.lanes import wait, wait_for
 from pytest_sysaudit.record import Plain
 
 if TYPE_CHECKING:
@@ -22,10 +24,10 @@ if TYPE_CHECKING:
     from pytest_sysaudit.network.sniffer import Sniffer
 
 T = TypeVar("T")
-#: Threads that open connections ahead: a dead host costs its timeout once, not once a host.
-DIALERS = 64
-#: Of these, how many go to one address or jump host: sshd drops some beyond ten (MaxStartups).
-DIALERS_AT_ONE_DOOR = 8
+
+
+class _Interrupted(Exception):  # noqa: N818 - it is handled, never shown
+    """Whoever opened it was told to stop; who waits for it tries again."""
 
 
 class Connections:
@@ -56,7 +58,8 @@ class Connections:
         self._lock = threading.Lock()
         self._futures: dict[str, Future[Any]] = {}
         self._dead: dict[str, str] = {}
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
+        self._dialer: Dialer | None = None
 
     def host(self, target: Target) -> Host:
         """Return the host of a local or ssh target."""
@@ -74,31 +77,40 @@ class Connections:
         """Return the sniffer of a network."""
         return self._open(target, self._new_sniffer)
 
-    def refuse_dead(self, name: str) -> None:
-        """Raise if the target *name* is dead: its reason for the first who asks.
+    def refuse_dead(self, name: str, *, asker: str | None = None) -> None:
+        """Raise if the target *name* is dead: its reason for the first check of each asker.
+
+        So who is told does not depend on which of several targets comes first.
+
+        Args:
+            name: the target.
+            asker: the name of the target that is judged; None: *name* itself.
 
         Raises:
-            Unreachable: nobody was told yet.
-            CannotAssess: somebody was.
+            Unreachable: this asker was not told yet.
+            CannotAssess: it was.
         """
         if (reason := self._dead.get(name)) is None:
             return
+        key = (name, asker or name)
         with self._lock:
-            told = name in self._told
-            self._told.add(name)
+            told = key in self._told
+            self._told.add(key)
         raise CannotAssess(f"not assessed: {reason}") if told else Unreachable(reason)
 
-    def bury(self, name: str, reason: str, *, told: bool) -> None:
+    def bury(self, name: str, reason: str, *, told: bool, asker: str | None = None) -> None:
         """Remember that the target *name* is dead: nothing else is tried on it.
 
         Args:
             name: the target.
             reason: why.
-            told: whether a result says so already.
+            told: whether a result of *asker* says so already.
+            asker: the name of the target that is judged; None: *name* itself.
         """
-        self._dead.setdefault(name, reason)
-        if told:
-            self._told.add(name)
+        with self._lock:
+            self._dead.setdefault(name, reason)
+            if told:
+                self._told.add((name, asker or name))
 
     def dial(self, targets: list[Target]) -> None:
         """Begin to open *targets* in the background; the first check of each waits for it.
@@ -106,34 +118,41 @@ class Connections:
         Those that ask somebody for a password are left for later: two questions at once, in the
         middle of what the run shows, could not be answered.
         """
-        asking = {target.name for target in self.targets.values() if _asks(target)}
-        remote = [
-            target
-            for target in targets
-            if target.kind is Kind.SSH and not asking & {target.name, _jump(target)}
-        ]
-        slots = threading.Semaphore(DIALERS)
-        doors: dict[object, threading.Semaphore] = defaultdict(
-            lambda: threading.Semaphore(DIALERS_AT_ONE_DOOR)
-        )
-        for target in remote:
-            door = doors[self._door(target)]
+        calls: list[Call] = []
+        for target in targets:
+            if target.kind is not Kind.SSH or self._asks(target):
+                continue
+            future: Future[Any] = Future()
             with self._lock:
                 if target.name in self._futures:
                     continue
-                future = self._futures[target.name] = Future()
-            threading.Thread(
-                target=_dial, args=(door, slots, future, self._new_host, target), daemon=True
-            ).start()
+                self._futures[target.name] = future
+            calls.append(
+                Call(
+                    open=partial(self._fulfil, future, self._new_host, target),
+                    door=self._door(target),
+                    patience=target.setting("connect_timeout"),
+                )
+            )
+        self._dialer = Dialer(calls)
+        self._dialer.start()
+
+    def _asks(self, target: Target) -> bool:
+        """Whether a secret is to be typed in on the way to *target*."""
+        return any(_asks(step) for step in self._way_to(target))
 
     def _door(self, target: Target) -> object:
         """Return what is the same for all targets whose connections begin at the same server."""
-        seen = {target.name}
-        while (jump := _jump(target)) in self.targets and jump not in seen:
-            seen.add(jump)
-            target = self.targets[jump]
-        entry: Any = target.entry
-        return jump or (entry.address or target.name, entry.port)
+        *_, first = self._way_to(target)
+        entry: Any = first.entry
+        return _jump(first) or (entry.address or first.name, entry.port)
+
+    def _way_to(self, target: Target) -> list[Target]:
+        """Return *target* and the jump hosts of the inventory before it, the nearest first."""
+        way = [target]
+        while (jump := _jump(way[-1])) in self.targets and self.targets[jump] not in way:
+            way.append(self.targets[jump])
+        return way
 
     def states(self) -> dict[str, dict[str, Plain]]:
         """Return what is known of each target that was touched, as JSON data."""
@@ -152,6 +171,8 @@ class Connections:
 
     def close(self) -> None:
         """Close everything that was opened; errors at the end of a run change nothing."""
+        if self._dialer is not None:
+            self._dialer.stop()
         with self._lock:
             futures, self._futures = dict(self._futures), {}
         for future in futures.values():
@@ -160,21 +181,45 @@ class Connections:
                 continue
             _close_late(future)
 
-    def _open(self, target: Target, make: Callable[[Target], T]) -> T:
-        self.refuse_dead(target.name)
-        with self._lock:
-            future = self._futures.get(target.name)
-            mine = future is None
-            if future is None:
-                future = self._futures[target.name] = Future()
-        if mine:
-            _fulfil(future, make, target)
+    def _open(self, target: Target, make: Callable[[Target], T], asker: str | None = None) -> T:
+        """Return what *make* gave for *target*; the first who asks makes it, unless dialed.
+
+        Where somebody is asked for a password, the turn is not given away: other lanes would write
+        over the question.
+        """
+        self.refuse_dead(target.name, asker=asker)
+        while True:
+            with self._lock:
+                future = self._futures.get(target.name)
+                mine = future is None
+                if future is None:
+                    future = self._futures[target.name] = Future()
+            if mine and self._asks(target):
+                self._fulfil(future, make, target)
+            elif mine:
+                wait(self._fulfil, future, make, target)
+            try:
+                value: T = wait_for(future)
+            except _Interrupted:
+                continue
+            except Unreachable as error:
+                self.bury(target.name, str(error), told=False)
+                raise error.with_traceback(None)  # noqa: B904 - the same error, to each who asks
+            return value
+
+    def _fulfil(self, future: Future[T], make: Callable[[Target], T], target: Target) -> None:
         try:
-            value: T = future.result()
-        except Unreachable as error:
-            self.bury(target.name, str(error), told=True)
+            value = make(target)
+        except Exception as error:  # noqa: BLE001 - it is raised again where the result is asked for
+            future.set_exception(error)
+        except BaseException:
+            with self._lock:
+                if self._futures.get(target.name) is future:
+                    del self._futures[target.name]
+            future.set_exception(_Interrupted())
             raise
-        return value
+        else:
+            future.set_result(value)
 
     def _new_host(self, target: Target) -> Host:
         from pytest_sysaudit.host import Host
@@ -209,7 +254,7 @@ class Connections:
         from pytest_sysaudit.network.sniffer import Sniffer
 
         via = getattr(target.entry, "via", None)
-        host = self.host(self.targets[via]) if via else None
+        host = self._open(self.targets[via], self._new_host, target.name) if via else None
         return Sniffer(target, host=host, exercise=lambda: self._exercise(target))
 
     def _exercise(self, target: Target) -> None:
@@ -223,30 +268,6 @@ class Connections:
                     client.close()
             except CannotAssess as error:  # the network is alive, whatever the endpoint is
                 raise CannotAssess(f"no traffic could be made to {name}: {error}") from error
-
-
-def _dial(
-    door: threading.Semaphore,
-    slots: threading.Semaphore,
-    future: Future[T],
-    make: Callable[[Target], T],
-    target: Target,
-) -> None:
-    # Behind a door that does not open, nobody waits for those before him to give up.
-    passed = door.acquire(timeout=target.setting("connect_timeout"))
-    try:
-        with slots:
-            _fulfil(future, make, target)
-    finally:
-        if passed:
-            door.release()
-
-
-def _fulfil(future: Future[T], make: Callable[[Target], T], target: Target) -> None:
-    try:
-        future.set_result(make(target))
-    except BaseException as error:  # noqa: BLE001 - it is raised again where the result is asked for
-        future.set_exception(error)
 
 
 def _close_late(future: Future[Any]) -> None:

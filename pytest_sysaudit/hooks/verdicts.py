@@ -77,7 +77,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("a person must judge this")
     connections = state_of(item.config).connections
     for target in check.targets:
-        connections.refuse_dead(target.name)
+        connections.refuse_dead(target.name, asker=check.targets[0].name)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -214,7 +214,8 @@ def _bury_dead(state: State, check: Check, call: pytest.CallInfo[None]) -> None:
         return
     for target in check.targets:
         if _concerns(error, target, check):
-            state.connections.bury(target.name, str(error), told=True)
+            asker = check.targets[0].name
+            state.connections.bury(target.name, str(error), told=True, asker=asker)
 
 
 def _concerns(error: CannotAssess, target: Target, check: Check) -> bool:

@@ -20,7 +20,7 @@ LAYERS = [
     {"facts", "aws", "http", "network"},
     {"resources", "foresight"},
     {"queries", "query_modules", "backend", "host"},
-    {"connections"},
+    {"connections", "dialing"},
     {"reports"},
     {"hookspecs", "hooks", "fixtures"},
     {"plugin"},
