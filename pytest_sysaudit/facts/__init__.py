@@ -13,8 +13,9 @@ function from text to frozen dataclasses) and ``read(facts)``, which brings the 
 LookupError (`base.parse_lines` adds the line number); the check then gets a CannotAssess.
 
 So that several tables travel in one round trip, the module may say what ``read`` runs in any case,
-``ASKS = (command, ...)`` or a function that returns them, what it asks of keyed tables,
-``ROWS = {"small_files": ("/etc/group",)}``, and which tables it asks, ``USES = ("mounts",)``. A table whose rows are asked for by key is a `keyed.KeyedTable`.
+``ASKS = (command, ...)`` or a function that returns them; what it asks of keyed tables,
+``ROWS = {"small_files": (path, ...)}``; and which tables it asks in turn, ``USES = ("mounts",)``.
+A table whose rows are asked for by key is a `keyed.KeyedTable`.
 """
 
 from __future__ import annotations

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
 from pytest_sysaudit.facts.base import parse_lines
-from pytest_sysaudit.facts.reading import cat, read_with
+from pytest_sysaudit.facts.small_files import read_text
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 T = TypeVar("T")
 
-#: A password that stands in /etc/passwd itself stays on the host; * and !! are none.
-_HIDE = r"s/^\([^:]*\):[^:*!][^:][^:]*:/\1:(hidden):/"
+PASSWD, GROUP = "/etc/passwd", "/etc/group"
+ROWS = {"small_files": (PASSWD, GROUP)}
 #: Shells that end a login at once.
 NO_LOGIN = frozenset({"nologin", "false", "sync", "shutdown", "halt", "true"})
 #: Where they are; a shell of such a name elsewhere may be any program.
@@ -129,7 +129,7 @@ def _number(text: str) -> int:
 def read(facts: Facts) -> Accounts:
     """Read the local files; directory services are not asked."""
     try:
-        passwd = read_with(facts, ["sed", _HIDE], "/etc/passwd")
-        return parse(passwd, cat(facts, "/etc/group"))
+        facts.small_files.ask((PASSWD, GROUP))
+        return parse(read_text(facts, PASSWD), read_text(facts, GROUP))
     except NotApplicable as error:  # every Linux host has them
         raise CannotAssess(str(error)) from error

@@ -47,29 +47,37 @@ def asks_of(
     keys: Mapping[str, Sequence[str]] | None = None,
     *,
     here: bool = False,
+    unasked: Callable[[str, Iterable[str]], Iterable[str]] | None = None,
 ) -> tuple[Ask, ...]:
     """Return what reading the tables *names*, and *keys* of keyed ones, begins with.
 
-    A table's module says it: ``ASKS``, its commands, or a function that returns them, and ``USES``,
-    the tables that it asks in turn. ``ASKS_HERE`` stands for ``ASKS`` where the transport can
-    measure this very machine. A table without them asks when it is read, and not before.
+    A table's module says it: ``ASKS``, its commands, or a function that returns them; ``ROWS``,
+    what it asks of keyed tables; ``USES``, the tables that it asks in turn. ``ASKS_HERE`` stands
+    for ``ASKS`` where the transport can measure this very machine. A table without them asks when
+    it is read, and not before.
 
     Args:
         tables: where each table is read.
         names: tables without keys; unknown ones are left out.
         keys: the keys of each keyed table.
         here: whether the transport can measure this machine.
+        unasked: which keys of a keyed table are still to be asked for; None: all.
     """
     found: dict[object, Ask] = {}
+    rows = {name: list(each) for name, each in (keys or {}).items()}
     for name in _with_used(tables, names):
-        for command in _commands(_source(tables[name]), here=here):
+        source = _source(tables[name])
+        for table, each in getattr(source, "ROWS", {}).items():
+            rows.setdefault(table, []).extend(each)
+        for command in _commands(source, here=here):
             ask = Ask(command if isinstance(command, str) else tuple(command))
             found.setdefault(ask.command, ask)
-    for name, wanted in (keys or {}).items():
+    for name, every in rows.items():
         reader = find_reader(tables[name]) if name in tables else None
         if reader is not None and is_keyed(reader):
             table = cast("type[KeyedTable[Any]]", reader)
-            for batch in table.batches(dict.fromkeys(wanted)):
+            wanted = dict.fromkeys(every)
+            for batch in table.batches(unasked(name, wanted) if unasked else wanted):
                 found[name, batch] = Ask(table.command(batch), name, batch)
     return tuple(found.values())
 

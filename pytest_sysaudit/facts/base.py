@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.asks import Ask, Reader, Tables, asks_of, find_reader
 from pytest_sysaudit.facts.batch import Answer, Kept, many, run_batch
+from pytest_sysaudit.facts.keyed import KeyedTable
 from pytest_sysaudit.facts.outcome import Outcome, attempt
 from pytest_sysaudit.lanes import Once
 from pytest_sysaudit.text import first_line
@@ -30,13 +31,16 @@ class _Notes:
     tables: dict[_Place, None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Shared:
     """What the views of all users on one host have in common."""
 
     outcomes: Once[_Place] = field(default_factory=Once)
     notes: dict[_Place, _Notes] = field(default_factory=dict)
     kept: Kept = field(default_factory=Kept)
+
+    def forget(self) -> None:
+        self.outcomes, self.notes, self.kept = Once(), {}, Kept()
 
 
 class Facts:
@@ -69,6 +73,14 @@ class Facts:
         if user == self.user:
             return self
         return Facts(self.transport, self._tables, user, self._shared, self._notes)
+
+    def refresh(self) -> None:
+        """Forget what was read, for every user of this host; who asks next reads it anew.
+
+        A table or row that somebody holds stays as it is. For tests that change a host: an audit
+        reads, and judges a host by what it was when it was first asked.
+        """
+        self._shared.forget()
 
     def run(
         self, command: Command, *, stdin: bytes = b"", timeout: float | None = None
@@ -138,10 +150,13 @@ class Facts:
     ) -> tuple[Ask, ...]:
         """Return the commands that `read_ahead` would run now."""
         unread = [n for n in tables if not self._shared.outcomes.known((n, self.user))]
-        unasked = {name: getattr(self, name).unasked(each) for name, each in (keys or {}).items()}
         here = hasattr(self.transport, "measure")
-        every = asks_of(self._tables, unread, unasked, here=here)
+        every = asks_of(self._tables, unread, keys, here=here, unasked=self._unasked)
         return tuple(a for a in every if not self._shared.kept.holds(a.command, self.user))
+
+    def _unasked(self, table: str, keys: Iterable[str]) -> tuple[str, ...]:
+        rows: KeyedTable[Any] = getattr(self, table)
+        return rows.unasked(keys)
 
     def settle(self, asks: Iterable[Ask], answers: Sequence[Answer]) -> None:
         """Keep the *answers* of *asks*, in their order, until the tables are read."""

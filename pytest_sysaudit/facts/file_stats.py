@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import complete
-from pytest_sysaudit.transport.base import CommandResult
+from pytest_sysaudit.transport.base import Command, CommandResult
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.accounts import Accounts
@@ -165,6 +165,9 @@ def _line(line: str) -> FileFact:
     if not path.startswith("/"):
         raise ValueError("not a path")
     return FileFact(path, int(mode, 8), int(uid), int(gid), kind.replace("empty file", "file"))
+
+
+ASKS: tuple[Command, ...] = (command(),)
 
 
 def read(facts: Facts) -> FileStats:

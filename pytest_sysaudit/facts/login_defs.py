@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import NotApplicable
-from pytest_sysaudit.facts.reading import cat
+from pytest_sysaudit.facts.small_files import read_text
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
+PATH = "/etc/login.defs"
+ROWS = {"small_files": (PATH,)}
 #: What the shadow tools take where the file says nothing.
 DEFAULTS: Mapping[str, str] = {"UID_MIN": "1000", "GID_MIN": "1000"}
 
@@ -28,6 +30,6 @@ def parse(text: str) -> Mapping[str, str]:
 def read(facts: Facts) -> Mapping[str, str]:
     """Read it; without the file the defaults hold."""
     try:
-        return parse(cat(facts, "/etc/login.defs"))
+        return parse(read_text(facts, PATH))
     except NotApplicable:
         return dict(DEFAULTS)

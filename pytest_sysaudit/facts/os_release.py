@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
 from pytest_sysaudit.facts.base import unknown_format
+from pytest_sysaudit.facts.small_files import read_text
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
+
+#: The second one is asked only if the first is not there.
+PATHS = ("/etc/os-release", "/usr/lib/os-release")
+ROWS = {"small_files": PATHS[:1]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,9 @@ def read(facts: Facts) -> OsRelease:
     Raises:
         NotApplicable: neither is there: this host does not say what it is.
     """
-    for path in ("/etc/os-release", "/usr/lib/os-release"):
+    for path in PATHS:
         try:
-            text = facts.transport.read(path).decode("utf-8", "backslashreplace")
+            text = read_text(facts, path)
         except NotApplicable:
             continue
         if not text.strip():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import ABSENT, complete, script
+from pytest_sysaudit.transport.base import Command
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -47,6 +48,7 @@ else
   exit {ABSENT}
 fi
 echo @end"""
+ASKS: tuple[Command, ...] = (_SCRIPT,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import read_with
+from pytest_sysaudit.transport.base import Command
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -18,6 +19,8 @@ _SHAPE = r"""NF {
   shape = match(field, /^\$[^$]*[$]/) ? substr(field, 1, RLENGTH) : substr(field, 1, 1)
   print $1 ":" shape ":" length(field) ":" NF
 }"""
+_COMMAND = ("awk", "-F:", _SHAPE, "/etc/shadow")
+ASKS: tuple[Command, ...] = (_COMMAND,)
 #: Name and password; some tools write short lines.
 MINIMUM_FIELDS = 2
 DES_LENGTH = 13
@@ -104,6 +107,6 @@ def read(facts: Facts) -> tuple[Password, ...]:
         CannotAssess: there is none: passwords are kept elsewhere, as /etc/tcb or a directory.
     """
     try:
-        return parse(read_with(facts, ["awk", "-F:", _SHAPE], "/etc/shadow"))
+        return parse(read_with(facts, _COMMAND[:-1], _COMMAND[-1]))
     except NotApplicable as error:
         raise CannotAssess("/etc/shadow: no such file; passwords are kept elsewhere") from error

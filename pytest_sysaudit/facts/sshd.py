@@ -12,6 +12,7 @@ from pytest_sysaudit.errors import CannotAssess, Incomplete
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import ABSENT, ROOT_ONLY, complete, script
 from pytest_sysaudit.text import first_line
+from pytest_sysaudit.transport.base import Command
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -54,6 +55,7 @@ walk() (
   done
 )
 walk "$main" && echo @end"""
+ASKS: tuple[Command, ...] = (_SCRIPT,)
 _ALWAYS_THERE = ("port", "permitrootlogin", "maxauthtries", "ciphers")
 #: Where what ``sshd -T`` says holds: for a connection that no Match block fits.
 DEFAULT = "by default"

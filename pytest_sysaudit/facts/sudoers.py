@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_sysaudit.facts.reading import ABSENT, ROOT_ONLY, script
+from pytest_sysaudit.transport.base import Command
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _SCRIPT = f"""[ -e /etc/sudoers ] && command -v sudo >/dev/null || exit {ABSENT}
 [ "$(id -u)" = 0 ] || exit {ROOT_ONLY}
 cvtsudoers -f json /etc/sudoers"""
+ASKS: tuple[Command, ...] = (_SCRIPT,)
 
 
 @dataclass(frozen=True, slots=True)

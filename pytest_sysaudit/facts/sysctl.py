@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
 from pytest_sysaudit.facts.reading import complete
-from pytest_sysaudit.transport.base import CommandResult
+from pytest_sysaudit.transport.base import Command, CommandResult
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SCRIPT = """cd /proc/sys || exit 1
 find . -type f -exec grep -H '' {} +
 echo @end $?"""
+ASKS: tuple[Command, ...] = (_SCRIPT,)
 _DENIED = re.compile(r"grep: (?:\./)?(\S+): Permission denied", re.IGNORECASE)
 _CLOSED = re.compile(r"find: \W?\./([^'\s]+?)\W?: Permission denied", re.IGNORECASE)
 _SOME = "kernel/ostype"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import ABSENT, complete, script
+from pytest_sysaudit.transport.base import Command
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -20,6 +21,7 @@ systemctl show '*' --no-pager --property={_PROPERTIES} || exit
 echo @files
 systemctl list-unit-files --no-pager --no-legend --full || exit
 echo @end"""
+ASKS: tuple[Command, ...] = (_SCRIPT,)
 
 
 @dataclass(frozen=True, slots=True)

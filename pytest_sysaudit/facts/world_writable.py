@@ -23,6 +23,7 @@ OTHERS = (NOT_A_DISK | {"romfs"}) - {"overlay", "ramfs"}
 LEFT_OUT = ("/proc", "/sys", "/var/lib/docker", "/var/lib/containers", "/var/lib/containerd")
 #: find ends with 1 if it met something that it could not look at.
 _WHOLE = re.compile(r"(.*)@end [01]\n", re.DOTALL)
+USES = ("mounts",)
 #: Seconds for the whole search.
 DEADLINE = 300.0
 

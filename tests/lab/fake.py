@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_sysaudit.audit import Audit, judge
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
+from pytest_sysaudit.facts import small_files
 from pytest_sysaudit.facts.frame import PREAMBLE
 from pytest_sysaudit.host import Host
 from pytest_sysaudit.inventory import model
@@ -29,7 +30,9 @@ class FakeTransport:
     Args:
         name: the target's name.
         results: answers by command: as one would type it, as a tuple of arguments, or a predicate.
-            The first that fits is taken; of a framed script, each command is looked up by itself.
+            The first that fits is taken; of a framed script, each command is looked up by itself,
+            and so is ``cat PATH`` for each of the small files that several tables are made of;
+            if nothing fits, *files* says what is there.
             An answer is ``(exit code, stdout, stderr)``, just stdout, or an exception to raise.
         files: content by path, or an exception.
         stats: facts by path, or an exception; files and folders of *files* have plain ones.
@@ -70,6 +73,8 @@ class FakeTransport:
         self.calls.append((command, user))
         if isinstance(command, str) and command.startswith(PREAMBLE):
             return self._frame(command)
+        if isinstance(command, str) and command.endswith(small_files.PREAMBLE):
+            return self._small_files(command)
         return _result(command, *self._answer(command))
 
     def read(self, path: str, *, limit: int = 1 << 24) -> bytes:  # noqa: ARG002 - the protocol's
@@ -118,6 +123,27 @@ class FakeTransport:
             raise answer
         code, out, err = answer if isinstance(answer, tuple) else (0, answer, b"")
         return code, _bytes(out), _bytes(err)
+
+    def _small_files(self, script: str) -> CommandResult:
+        paths = shlex.split(script.removesuffix(small_files.PREAMBLE))[2:]
+        lines: list[str] = []
+        for number, path in enumerate(paths, start=1):
+            code, out, err = self._cat(path)
+            if code:
+                lines += [err.decode() or "no message", f"{number}!", f"{number}?"]
+                continue
+            text = out.decode("utf-8", "surrogateescape").removesuffix("\n")
+            lines += [*(f"{number}:{line}" for line in text.split("\n") if text), f"{number}."]
+        said = "\n".join([*lines, "@end", ""]).encode("utf-8", "surrogateescape")
+        return _result(script, 0, said, b"")
+
+    def _cat(self, path: str) -> tuple[int, bytes, bytes]:
+        if any(_fits(key, ["cat", path]) for key in self.results):
+            return self._answer(["cat", path])
+        try:
+            return 0, self.read(path), b""
+        except NotApplicable:
+            return 1, b"", f"cat: {path}: No such file or directory".encode()
 
     def _frame(self, script: str) -> CommandResult:
         out, err = f"sysaudit-frame {_MARK}\n".encode(), b""
