@@ -42,6 +42,8 @@ _ALSO_KNOWN_AS = {
     "aws_access_key_id": "profile",
     "aws_secret_access_key": "profile",
 }
+#: What other tools call our values.
+_VALUES_KNOWN_AS = {"paramiko": "ssh"}
 #: An entry of each section, and of what looks like one word.
 _ENTRIES = {
     "groups": "web: {}",
@@ -94,6 +96,7 @@ def value(schema: Mapping[str, Any], found: Any, loc: Loc) -> str:
     if kind == "object":
         return _keys_and_values(found, loc)
     if "enum" in schema and isinstance(found, str):
+        found = _VALUES_KNOWN_AS.get(found.lower(), found)
         return "." * bool(meant := did_you_mean(found, schema["enum"])) + meant
     number = isinstance(found, (int, float)) and not isinstance(found, bool)
     if kind == "string" and number:

@@ -188,8 +188,10 @@ class TargetModel(Model):
 class Host(TargetModel):
     """A Linux host: this machine, or one reached over ssh."""
 
-    connection: Literal["ssh", "local"] = Field(
-        default="ssh", description="local: this machine, without a login"
+    connection: Literal["ssh", "openssh", "local"] = Field(
+        default="ssh",
+        description="openssh: by the ssh program of this machine; local: this machine, "
+        "without a login",
     )
     address: Address | None = Field(
         default=None, description="host name or IP address; default: the name of this entry"

@@ -144,8 +144,21 @@ class _Rules:
                 if entry.get(key) not in (None, False):
                     text = f"'{key}' has no meaning with connection: local"
                     yield self._document.key_problem((*loc, key), text)
+        yield from self._openssh(loc, entry)
         for jump in _jump_hosts(entry):
             yield from self._jump((*loc, "ssh", "proxy_jump"), jump)
+
+    def _openssh(self, loc: Loc, entry: Entry) -> Iterator[Problem]:
+        """Yield the secrets that nobody can type into the ssh program."""
+        ssh = entry.get("ssh")
+        if entry.get("connection") != "openssh" or not isinstance(ssh, dict):
+            return
+        for key in _given(ssh, "password", "key_passphrase"):
+            text = (
+                f"'{key}' has no meaning with connection: openssh, whose ssh can be told no secret."
+                " Use a key of the ssh agent, or connection: ssh"
+            )
+            yield self._document.key_problem((*loc, "ssh", key), text)
 
     def _jump(self, loc: Loc, jump: str) -> Iterator[Problem]:
         match = _JUMP.fullmatch(jump)

@@ -67,9 +67,19 @@ def _conditions(models: dict[str, Any]) -> None:
     models["Network"]["oneOf"] = [{"required": ["interface"]}, {"required": ["pcap"]}]
     models["HttpAuth"]["oneOf"] = [{"required": ["bearer"]}, {"required": ["basic"]}]
     unused = {"type": "null", "errorMessage": "has no meaning with connection: local"}
-    models["Host"] |= {
-        "if": {"required": ["connection"], "properties": {"connection": {"const": "local"}}},
-        "then": {"properties": dict.fromkeys(("address", "port", "user", "ssh"), unused)},
+    untyped = {"type": "null", "errorMessage": "has no meaning with connection: openssh"}
+    secrets = dict.fromkeys(("password", "key_passphrase"), untyped)
+    models["Host"]["allOf"] = [
+        _when("local", dict.fromkeys(("address", "port", "user", "ssh"), unused)),
+        _when("openssh", {"ssh": {"properties": secrets}}),
+    ]
+
+
+def _when(connection: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the condition that *properties* hold for hosts of that *connection*."""
+    return {
+        "if": {"required": ["connection"], "properties": {"connection": {"const": connection}}},
+        "then": {"properties": properties},
     }
 
 
