@@ -25,6 +25,8 @@ from pytest_sysaudit.resources.needs import KeyOf, Need
 
 #: How deep helper functions of the same module are followed.
 DEPTH = 2
+#: What any resource asks besides: whether this is Linux.
+EVERY_RESOURCE = ("uname",)
 _PLAIN = (str, int, float, bool, tuple, list, dict, set, frozenset, type(None))
 _SAME_ITEMS = frozenset({"sorted", "list", "tuple", "set", "reversed"})
 
@@ -140,6 +142,7 @@ class _Sight:
 
     def use(self, resource: _Resource, member: str | None = None) -> None:
         """Note that *member* of *resource*, or nobody knows what of it, is asked for."""
+        self.tables.update(EVERY_RESOURCE)
         for need in resource.need.of(member):
             self.tables.update(need.tables)
             if resource.keys is not None:

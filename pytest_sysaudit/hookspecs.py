@@ -38,7 +38,7 @@ def pytest_sysaudit_transports() -> Mapping[str, str | Callable[..., Any]]:  # t
 def pytest_sysaudit_facts() -> Mapping[str, str]:  # type: ignore[empty-body]
     """Return further fact tables: by the name that ``host.facts`` gets, the dotted path of a table.
 
-    Called once, at the first connection.
+    Called before the first connection; it must say the same whenever it is called.
     """
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.plan import Plan
-from pytest_sysaudit.foresight import NOTHING, foresee, make_plan
+from pytest_sysaudit.foresight import EVERY_RESOURCE, NOTHING, foresee, make_plan
 from pytest_sysaudit.resources.needs import Need
 
 
@@ -37,7 +37,9 @@ USER: Any = object()
 def foreseen(check, **params):
     """Return the tables that *check* will ask, and its rows as ``table:key``."""
     found = foresee(check, {"host"}, NEEDS, KEYED)
-    return sorted(found.tables) + sorted({f"{table}:{key}" for table, key in found.keys(params)})
+    return sorted(found.tables - {*EVERY_RESOURCE}) + sorted(
+        {f"{table}:{key}" for table, key in found.keys(params)}
+    )
 
 
 def literal(host):
@@ -212,6 +214,11 @@ def test_parameters_of_the_test_say_which_rows():
     found = foreseen(by_parameter, path="/p", case=("nginx", {"also": "ssh"}), attribute="size")
     assert found == ["paths:/p", "units:nginx.service", "units:ssh.service"]
     assert foreseen(by_parameter, path=7, case="n") == []
+
+
+def test_resources_ask_which_system_it_is_and_facts_do_not():
+    assert foresee(literal, {"host"}, NEEDS).tables == {"uname"}
+    assert foresee(facts, {"host"}, NEEDS).tables == {"health", "sshd", "sysctl"}
 
 
 class Checks:
