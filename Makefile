@@ -15,6 +15,7 @@ endif
 endif
 PYTEST_ARGS ?=
 AUDIT_ARGS ?=
+BENCH_ARGS ?=
 VERSIONS ?= 3.11 3.12 3.13
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.developing
@@ -70,9 +71,16 @@ lint: $(DEV)
 docs: $(DEV)
 	$(BIN)/mkdocs build --strict
 
-bench: $(DEV)
+# Side by side with testinfra, on real sshds in namespaces: about half an hour, and it needs root.
+bench: packages $(DEV)
+	@test "$$(id -u)" != 0 || command -v cc >/dev/null || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/per_result.py
 	$(BIN)/python benchmarks/dead_hosts.py
+	$(BIN)/python benchmarks/many_dead_hosts.py
+	$(BIN)/python benchmarks/facts.py
+	$(BIN)/python benchmarks/many_hosts.py $(BENCH_ARGS)
 
 # The unit and plugin tests on every supported Python that is installed; all of them with ALL=1.
 versions:

@@ -70,9 +70,10 @@ VARIANTS = [
 ]
 
 
-def main() -> None:
+def main() -> int:
     options = _options()
     move_in()
+    failed = False
     table: dict[tuple[int, float, str], Figures] = {}
     started = time.monotonic()
     _print_machine()
@@ -86,6 +87,7 @@ def main() -> None:
                 for variant, runs in found.items():
                     if runs:
                         table[count, rtt, variant] = medians(runs)
+                    failed |= not runs
                 _print_scenario(bed, found, measured)
     print("\nGoals (ratios of the medians above)")
     for goal in goals(table):
@@ -93,6 +95,7 @@ def main() -> None:
     print(f"\n{(time.monotonic() - started) / 60:.1f} minutes in all")
     if options.json:
         _write(options.json, table)
+    return 1 if failed else 0
 
 
 def _options() -> argparse.Namespace:
@@ -159,7 +162,7 @@ def _run(bed: Bed, variant: Variant, folder: Path, progress: str) -> list[Figure
     try:
         figures = run(bed, variant.argv(bed), folder, limit=LIMIT)
     except RuntimeError as error:
-        print(f" failed: {error}", file=sys.stderr)
+        print(f" failed: {str(error)[-2000:]}", file=sys.stderr)
         return []
     print(f" {figures.wall:.2f} s", file=sys.stderr)
     if figures.passed != bed.hosts * CHECKS:
@@ -208,4 +211,4 @@ def _write(path: Path, table: dict[tuple[int, float, str], Figures]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
