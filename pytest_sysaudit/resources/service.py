@@ -50,7 +50,8 @@ class Service:
         """Whether something starts the unit at boot, or when it is needed (``static``).
 
         Raises:
-            CannotAssess: the init system did not say, or there is no such timer, socket ...
+            Absent: it is asked for with its suffix, and there is no such unit.
+            CannotAssess: the init system did not say.
         """
         return self._ask("is_enabled", self._enabled)
 
@@ -91,9 +92,10 @@ class Service:
 
     def _enabled(self, unit: UnitState) -> bool:
         if unit.load_state == "not-found" or not unit.file_state:
-            if self.name.rpartition(".")[2] in SUFFIXES:
-                raise CannotAssess(f"{self.name}: systemd knows no file of this unit")
-            return False
+            if self.name.rpartition(".")[2] not in SUFFIXES:
+                return False
+            error = Absent if unit.load_state == "not-found" else CannotAssess
+            raise error(f"{self.name}: systemd knows no file of this unit")
         if unit.file_state in _OFF or unit.load_state == "masked":
             return False
         if unit.file_state not in _ON:
