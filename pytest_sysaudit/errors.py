@@ -96,7 +96,16 @@ class WrongIdentity(Unreachable):
 
 
 class ConnectionLost(CannotAssess):
-    """The connection broke while something was under way; what came of it is unknown."""
+    """The connection broke while something was under way; what came of it is unknown.
+
+    Attributes:
+        final: whether nothing else is tried on the target; if not, what is asked next goes over a
+            new shell or connection.
+    """
+
+    def __init__(self, message: str = "", *, final: bool = True) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class TimedOut(CannotAssess):

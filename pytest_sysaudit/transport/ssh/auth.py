@@ -81,7 +81,7 @@ class Authentication:
         return False
 
     def _try_key(self, known: NamedKey) -> bool:
-        return self._try(known.name, lambda: self._wire.auth_publickey(self._login.user, known.key))
+        return self._try(known.name, lambda: self._wire.log_in(self._login.user, known.key))
 
     def _by_password(self) -> bool:
         """Try the password once: by the method "password", else by keyboard-interactive."""

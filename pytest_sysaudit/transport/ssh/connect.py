@@ -15,6 +15,7 @@ import paramiko
 
 from pytest_sysaudit.errors import HostKeyError, Unreachable
 from pytest_sysaudit.text import printable, shorten
+from pytest_sysaudit.transport.shell.pipe import Hearer, Pipe
 from pytest_sysaudit.transport.ssh import hostkeys
 from pytest_sysaudit.transport.ssh.auth import Authentication, SecretStore
 from pytest_sysaudit.transport.ssh.deadline import Deadline, within
@@ -48,6 +49,15 @@ class Connection:
     address: str
     host_key: HostKey
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can be used."""
+        return self.wire.is_active()
+
+    def start(self, line: str, hearer: Hearer) -> Pipe:
+        """Start a command line on the host; a `Starter`."""
+        return self.wire.execute(line, hearer)
+
     def close(self) -> None:
         """Close it, and then the ways to it."""
         for wire in (self.wire, *reversed(self.hops)):
@@ -58,8 +68,13 @@ class _TurnedAway(Unreachable):
     """sshd closed the connection before it said anything: too many are logging in at once."""
 
 
-def connect(login: Login, secrets: SecretStore) -> Connection:
+def connect(login: Login, secrets: SecretStore, *, guess: bool = True) -> Connection:
     """Connect and log in.
+
+    Args:
+        login: where and how.
+        secrets: resolves passwords and passphrases.
+        guess: whether the first channel may be used before the server has opened it.
 
     Raises:
         Unreachable: with the reason; `HostKeyError` and `LoginRefused` among them.
@@ -70,6 +85,7 @@ def connect(login: Login, secrets: SecretStore) -> Connection:
         for hop in login.jumps:
             hops.append(_log_in(hop, secrets, hops)[0])
         wire, key = _log_in(login, secrets, hops)
+        wire.guess = guess
     except BaseException:
         for hop_wire in reversed(hops):
             hop_wire.close()
@@ -233,7 +249,10 @@ def _no_handshake(
     where = f"{login.name}: {login.place}"
     heard = printable(shorten(" ".join(wire.heard), 120)).strip()
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer) and wire.offer:
-        return Unreachable(f"{where} and we have no algorithm in common: {_offer(wire, error)}")
+        return Unreachable(
+            f"{where} and we have no algorithm in common: {_offer(wire, error)}; with "
+            "`connection: openssh`, the ssh program is used, which may know one of them"
+        )
     if not wire.remote_version:
         if heard:
             kind = _TurnedAway if "MaxStartups" in heard else Unreachable

@@ -96,14 +96,15 @@ class Agent:
 
     def _ask(self) -> None:
         import paramiko
-        from paramiko.agent import AgentSSH
 
-        agent = AgentSSH()
+        from pytest_sysaudit.transport.ssh.inside import agent_over
+
         try:
             self._socket.connect(os.environ.get("SSH_AUTH_SOCK", ""))
-            agent._connect(self._socket)  # type: ignore[attr-defined]  # noqa: SLF001
+            agent = agent_over(self._socket)
         except (OSError, EOFError, paramiko.SSHException) as error:
             log.debug("no ssh-agent: %s", error)
+            return
         for key in agent.get_keys():
             self.keys.append(NamedKey(f"agent key {key.comment or key.get_name()}", key))
 

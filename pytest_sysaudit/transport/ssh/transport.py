@@ -5,41 +5,47 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from pytest_sysaudit.errors import CannotAssess, Denied, TimedOut, Unreachable
+from pytest_sysaudit.errors import (
+    CannotAssess,
+    ConnectionLost,
+    Denied,
+    HostKeyError,
+    TimedOut,
+    Unreachable,
+)
 from pytest_sysaudit.inventory.model import Host
 from pytest_sysaudit.inventory.target import Target
-from pytest_sysaudit.transport.base import Command, CommandResult, FileStat, show
+from pytest_sysaudit.lanes import wait
+from pytest_sysaudit.transport.base import Command, CommandResult, FileStat
 from pytest_sysaudit.transport.command_files import CommandFiles
+from pytest_sysaudit.transport.shell.become import Password
+from pytest_sysaudit.transport.shell.executor import Executor, Settings
+from pytest_sysaudit.transport.shell.identity import WHO, told
 from pytest_sysaudit.transport.ssh.auth import SecretStore
-from pytest_sysaudit.transport.ssh.become import Password, SudoRefused, SudoShell, open_sudo_shell
 from pytest_sysaudit.transport.ssh.connect import Connection, connect
 from pytest_sysaudit.transport.ssh.files import NoSftp, SftpFiles
-from pytest_sysaudit.transport.ssh.framing import Reply
 from pytest_sysaudit.transport.ssh.login import Login, resolve
-from pytest_sysaudit.transport.ssh.session import Session
 
 if TYPE_CHECKING:
     import paramiko
 
+    from pytest_sysaudit.transport.shell.shell import Request
+
 log = logging.getLogger("pytest_sysaudit.ssh")
 T = TypeVar("T")
 
-_MOST_SHELLS = 2  # with the command's own channel and SFTP that makes four
+_NO_SUCH_PROGRAM = 127
+_SFTP_TRIES = 20
+_PAUSE = 0.05
 
-_WHO = """
-echo "kernel=$(uname -sr)"
-for file in /etc/machine-id /var/lib/dbus/machine-id; do
-  if [ -r "$file" ]; then read -r id <"$file"; echo "machine_id=$id"; break; fi
-done
-for file in /etc/os-release /usr/lib/os-release; do
-  if [ -r "$file" ]; then sed -n 's/^PRETTY_NAME=/os=/p' "$file"; break; fi
-done
-"""
+
+class _NoProgram(Exception):  # noqa: N818 - it is handled, never shown
+    """The host lacks the program that reads files."""
 
 
 class SshTransport:
@@ -60,28 +66,37 @@ class SshTransport:
             "address": connection.address,
             "host_key": connection.host_key.fingerprint,
         }
-        self._me = login.user
-        self._become = entry.become.user if entry.become else None
-        self._password = Password(_password(target, entry, login, secrets))
-        self._command_timeout: float = target.setting("command_timeout")
-        self._open_timeout: float = target.setting("open_timeout")
-        self._limit: int = target.setting("max_output")
-        self._shells: dict[str, SudoShell] = {}
-        self._refused: dict[str, str] = {}
-        self._session = Session(
-            target.name,
-            connection,
-            open_timeout=self._open_timeout,
-            limit=self._limit,
-            make_room=self._make_room,
+        self._login = login
+        self._secrets = secrets
+        self._connection = connection
+        self._settings = Settings(
+            name=target.name,
+            me=login.user,
+            become=entry.become.user if entry.become else None,
+            password=Password(sudo_password(target, login.user, secrets)),
+            open_timeout=target.setting("open_timeout"),
+            command_timeout=target.setting("command_timeout"),
+            limit=target.setting("max_output"),
         )
+        self._executor = Executor(connection, self._settings, self._connect_again)
         self._sftp = SftpFiles(target.name, self._sftp_channel)
-        self._commands = CommandFiles(target.name, self.run)
+        self._executor.shells.give_up = self._give_up_sftp
+        self._files = {
+            user: CommandFiles(target.name, partial(self._file_command, user))
+            for user in dict.fromkeys((login.user, self._settings.become or login.user))
+        }
         self._alarm: threading.Timer | None = None
+        self._ahead: dict[str | tuple[str, ...], CommandResult | CannotAssess] = {}
+        self._sent_ahead: list[Request | CannotAssess] = []
+        self._asked_ahead: list[Command] = []
 
     @classmethod
     def open(
-        cls, target: Target, secrets: SecretStore, targets: Mapping[str, Target]
+        cls,
+        target: Target,
+        secrets: SecretStore,
+        targets: Mapping[str, Target],
+        ahead: Sequence[Command] = (),
     ) -> SshTransport:
         """Log in and prove that commands run; see `pytest_sysaudit.transport.ssh.open_ssh`."""
         started = time.monotonic()
@@ -93,45 +108,79 @@ class SshTransport:
                 connect_timeout=min(total, login.connect_timeout),
                 auth_timeout=min(total, login.auth_timeout),
             )
-        transport = cls(target, login, connect(login, secrets), secrets)
-        try:
-            if total is not None:
-                transport._set_alarm(total, total - (time.monotonic() - started))
-            transport._identify()
-        except BaseException:
-            transport.close()
-            raise
+        transport = cls._opened(target, login, secrets, ahead, guess=True)
+        transport.set_alarm(total, started)
         return transport
 
-    def _set_alarm(self, total: float, left: float) -> None:
+    @classmethod
+    def _opened(
+        cls,
+        target: Target,
+        login: Login,
+        secrets: SecretStore,
+        ahead: Sequence[Command],
+        *,
+        guess: bool,
+    ) -> SshTransport:
+        connection = connect(login, secrets, guess=guess)
+        transport = cls(target, login, connection, secrets)
+        transport._executor.may_renew = False
+        try:
+            transport._identify(ahead)
+        except BaseException as error:
+            transport.close()
+            if isinstance(error, CannotAssess) and guess and connection.wire.guessed_wrong:
+                log.debug("%s: its first channel is not 0; once more, step by step", target.name)
+                return cls._opened(target, login, secrets, ahead, guess=False)
+            raise
+        transport._executor.may_renew = True
+        return transport
+
+    def set_alarm(self, total: float | None, started: float) -> None:
+        """Give the target up when *total* seconds have passed since *started* (monotonic)."""
+        if total is None:
+            return
+        left = total - (time.monotonic() - started)
         reason = TimedOut(
             f"{self.name}: the target took more than {total:g} s in all (total_timeout)"
         )
-        self._alarm = threading.Timer(max(0.0, left), self._session.end, [reason])
+        self._alarm = threading.Timer(max(0.0, left), self._executor.die, [reason])
         self._alarm.daemon = True
         self._alarm.start()
 
-    def _identify(self) -> None:
-        """Run the first command: it shows that commands run at all, and on which machine."""
+    def _identify(self, ahead: Sequence[Command]) -> None:
+        """Run the first command: it shows that commands run at all, and on which machine.
+
+        What is to be asked first of all is written behind it.
+        """
+        executor, me = self._executor, self._settings.me
+        seconds = self._settings.command_timeout
         try:
-            with self._session.busy(self._open_timeout, "looking for a shell"):
-                reply = self._session.run(_WHO, b"", self._open_timeout)
+            who = executor.send([WHO], self._settings.open_timeout, me)
+            if ahead:
+                self._asked_ahead = list(ahead)
+                self._sent_ahead = executor.send(ahead, seconds, None)
+            answer = executor.finish(who, me)[0]
+            if isinstance(answer, CannotAssess):
+                raise answer
         except Unreachable:
             raise
         except CannotAssess as error:
             raise Unreachable(str(error)) from error
-        told = dict(
-            line.split("=", 1)
-            for line in reply.out.decode("utf-8", "backslashreplace").splitlines()
-            if "=" in line
-        )
-        known: dict[str, str] = {
-            name: told[name].strip("\"'")
-            for name in ("machine_id", "os", "kernel")
-            if told.get(name)
-        }
-        self.identity = {**self.identity, **known}
+        self.identity = {**self.identity, **told(answer.stdout)}
         log.debug("%s: open: %s", self.name, self.identity)
+
+    def ahead(self) -> Mapping[str | tuple[str, ...], CommandResult | CannotAssess]:
+        """Return what came of the commands that were sent with the login, by command.
+
+        An argv list stands there as a tuple.
+        """
+        sent, self._sent_ahead = self._sent_ahead, []
+        if sent:
+            answers = self._executor.finish(sent, None)
+            for command, answer in zip(self._asked_ahead, answers, strict=True):
+                self._ahead[command if isinstance(command, str) else tuple(command)] = answer
+        return self._ahead
 
     def run(
         self,
@@ -142,115 +191,117 @@ class SshTransport:
         user: str | None = None,
     ) -> CommandResult:
         """Run *command*; see `Transport.run`."""
-        seconds = timeout if timeout is not None else self._command_timeout
-        wanted = user or self._become
-        other = None if wanted == self._me else wanted
-        started, clock = time.time(), time.monotonic()
-        with self._session.busy(seconds, f"running `{show(command)[:200]}`"):
-            reply = self._reply(command, stdin, seconds, other)
-        duration = time.monotonic() - clock
-        who = f"as {other}: " if other else ""
-        log.debug("%s: %s%s: exit code %d", self.name, who, show(command), reply.exit_code)
-        return CommandResult(
-            command=command,
-            exit_code=reply.exit_code,
-            stdout=reply.out,
-            stderr=reply.err,
-            started=started,
-            duration=duration,
-        )
+        return self._executor.run(command, stdin=stdin, timeout=timeout, user=user)
 
-    def _reply(self, command: Command, stdin: bytes, seconds: float, other: str | None) -> Reply:
-        if other is None:
-            return self._session.run(command, stdin, seconds)
-        return self._shell(other).run(command, stdin, seconds)
-
-    def _shell(self, user: str) -> SudoShell:
-        """Return the open shell of *user*, or open it; who was refused is not asked for again."""
-        shell = self._shells.get(user)
-        if shell is not None and shell.alive:
-            return shell
-        if user in self._refused:
-            raise Denied(self._refused[user])
-        self._shells = {name: kept for name, kept in self._shells.items() if kept.alive}
-        while len(self._shells) >= _MOST_SHELLS:
-            self._shells.pop(next(iter(self._shells))).close()
-        try:
-            shell = open_sudo_shell(
-                self._session.start,
-                user,
-                self._password,
-                name=self.name,
-                timeout=self._open_timeout,
-                limit=self._limit,
-            )
-        except SudoRefused as error:
-            self._refused[user] = str(error)
-            raise
-        self._shells[user] = shell
-        return shell
-
-    def _make_room(self) -> None:
-        """Give up a channel that is not in use: files first, then the oldest shell."""
-        if self._sftp.is_open:
-            self._sftp.close()
-        elif self._shells:
-            self._shells.pop(next(iter(self._shells))).close()
+    def run_many(
+        self,
+        commands: Sequence[Command],
+        *,
+        timeout: float | None = None,
+        user: str | None = None,
+    ) -> list[CommandResult | CannotAssess]:
+        """Run *commands* in one round trip; see `Executor.run_many`."""
+        return self._executor.run_many(commands, timeout=timeout, user=user)
 
     def read(self, path: str, *, limit: int = 1 << 24) -> bytes:
         """Return the content of a regular file; see `Transport.read`."""
         return self._ask(
-            f"reading {path}",
-            partial(self._sftp.read, path, limit),
-            partial(self._commands.read, path, limit),
+            lambda files: files.read(path, limit), lambda: self._sftp.read(path, limit)
         )
 
     def stat(self, path: str) -> FileStat:
         """Return the facts of *path* itself; see `Transport.stat`."""
-        return self._ask(
-            f"looking at {path}",
-            partial(self._sftp.stat, path),
-            partial(self._commands.stat, path),
-        )
+        return self._ask(lambda files: files.stat(path), lambda: self._sftp.stat(path))
 
     def listdir(self, path: str) -> list[str]:
         """Return the sorted names in a folder; see `Transport.listdir`."""
-        return self._ask(
-            f"listing {path}",
-            partial(self._sftp.listdir, path),
-            partial(self._commands.listdir, path),
-        )
+        return self._ask(lambda files: files.listdir(path), lambda: self._sftp.listdir(path))
 
-    def _ask(self, what: str, by_sftp: Callable[[], T], by_command: Callable[[], T]) -> T:
-        """Ask over SFTP as the login user; where that may not or cannot answer, by a command."""
+    def _ask(self, by_command: Callable[[CommandFiles], T], by_sftp: Callable[[], T]) -> T:
+        """Ask as the login user; where that one may not know, as who it can become.
+
+        A command takes one round trip and SFTP two to four, so SFTP is for hosts without the
+        programs.
+        """
+        me, become = self._settings.me, self._settings.become or self._settings.me
         try:
-            with self._session.busy(self._command_timeout, what):
-                return by_sftp()
-        except NoSftp:
-            log.debug("%s: %s without SFTP", self.name, what)
-        except Denied:
-            if self._become is None or self._become == self._me:
-                raise
-        return by_command()
+            return by_command(self._files[me])
+        except _NoProgram as error:
+            try:
+                return self._by_sftp(by_sftp)
+            except NoSftp:
+                raise CannotAssess(f"{self.name}: {error}, and there is no SFTP") from error
+        except Denied as error:
+            if become == me:
+                raise Denied(
+                    f"{error}; set become in the inventory, if the audit's user may use sudo"
+                ) from error
+        return by_command(self._files[become])
+
+    def _file_command(self, user: str, command: Command) -> CommandResult:
+        result = self._executor.run(command, user=user)
+        if result.exit_code == _NO_SUCH_PROGRAM:
+            raise _NoProgram(result.err.strip() or "a program is missing")
+        return result
+
+    def _by_sftp(self, ask: Callable[[], T]) -> T:
+        import paramiko
+
+        try:
+            return wait(ask)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise ConnectionLost(
+                f"{self.name}: the connection broke while a file was read over SFTP: {error}",
+                final=False,
+            ) from error
 
     def _sftp_channel(self) -> paramiko.Channel:
-        channel = self._session.channel()
-        channel.settimeout(self._command_timeout)
-        return channel
+        import paramiko
+
+        wire = self._connection.wire
+        for _ in range(_SFTP_TRIES):
+            try:
+                channel = wire.open_session(timeout=self._settings.open_timeout)
+            except paramiko.ChannelException:  # MaxSessions
+                self._executor.shells.make_room()
+                time.sleep(_PAUSE)
+            else:
+                channel.settimeout(self._settings.command_timeout)
+                return channel
+        raise NoSftp
+
+    def _give_up_sftp(self) -> bool:
+        was_open = self._sftp.is_open
+        self._sftp.close()
+        return was_open
+
+    def _connect_again(self) -> Connection:
+        """Return a second connection, to the same host and nobody else."""
+        self._sftp.close()
+        before = self._connection
+        before.close()
+        connection = connect(self._login, self._secrets)
+        if connection.host_key != before.host_key:
+            connection.close()
+            raise HostKeyError(
+                f"{self.name}: after the connection broke, {connection.address} shows another "
+                f"host key: {connection.host_key.text}, not {before.host_key.text}"
+            )
+        self._connection = connection
+        return connection
 
     def close(self) -> None:
         """Close the connection; what is under way on it fails. May be called twice."""
         if self._alarm is not None:
             self._alarm.cancel()
-        self._session.close()
+        self._executor.close()
 
 
-def _password(
-    target: Target, entry: Host, login: Login, secrets: SecretStore
-) -> Callable[[], str] | None:
+def sudo_password(target: Target, me: str, secrets: SecretStore) -> Callable[[], str] | None:
     """Return what resolves the sudo password, if the inventory names one."""
-    reference = entry.become.password if entry.become else None
+    become = getattr(target.entry, "become", None)
+    reference = become.password if become else None
     if reference is None:
         return None
-    purpose = f"sudo password of {login.user} on {target.name}"
+    purpose = f"sudo password of {me} on {target.name}"
     return lambda: secrets.get(reference, purpose=purpose, base=target.base)

@@ -1,37 +1,24 @@
-"""paramiko's transport with what it lacks: exit signals, prompt closing, the server's offer."""
+"""paramiko's transport with what it lacks: quick ways, prompt closing, the server's offer."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import socket
-import threading
-from collections.abc import Mapping
 from typing import Any
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST
-from paramiko.message import Message
-from paramiko.packet import Packetizer
+
+from pytest_sysaudit.transport.shell.pipe import Hearer, Pipe
+from pytest_sysaudit.transport.ssh.inside import Ends, Packets, Wakeful, log_in_at_once, missing
+from pytest_sysaudit.transport.ssh.pipe import ChannelPipe, StockPipe
+
+log = logging.getLogger("pytest_sysaudit.ssh")
 
 #: paramiko's own chatter; it says ERROR and shows tracebacks for what we report in one line.
 WIRE_LOG = "pytest_sysaudit.ssh.wire"
-_MOST_HEARD = 20
-
-
-class _Listener(Packetizer):
-    """Keeps the lines that come before the SSH banner: they say why a server turns us away."""
-
-    def __init__(self, sock: Any) -> None:
-        super().__init__(sock)
-        self.heard: list[str] = []
-
-    def readline(self, timeout: float) -> str:
-        line = super().readline(timeout)
-        if len(self.heard) < _MOST_HEARD:
-            self.heard.append(line)
-        return line
+#: Servers that are known to read what comes before they have answered.
+_PATIENT = ("OpenSSH", "dropbear")
 
 
 class Tunnel:
@@ -49,69 +36,80 @@ class Tunnel:
             self._channel.close()
 
 
-def _on_request(channel: paramiko.Channel, message: Message) -> None:
-    """Handle a channel request; an exit signal becomes the exit status 128 + its number."""
-    wire = channel.transport
-    at = message.packet.tell()
-    kind = message.get_text()
-    if kind == "exit-signal":
-        message.get_boolean()
-        number = getattr(signal, f"SIG{message.get_text()}", None)
-        if number is not None:
-            channel.exit_status = 128 + int(number)
-        channel.status_event.set()
-    message.packet.seek(at)
-    channel._handle_request(message)  # type: ignore[attr-defined]  # noqa: SLF001 - no other door
-    if kind in ("exit-status", "exit-signal") and isinstance(wire, Wire):
-        wire.ring(channel.chanid)
-
-
-class Wire(paramiko.Transport):
+class Wire(Wakeful):
     """One ssh connection, not yet logged in.
 
     Attributes:
-        offer: the server's algorithms, by paramiko's names; empty before the key exchange.
+        guess: whether its first channel may be used before the server has opened it.
+        guessed_wrong: whether that was done, and the server did not go along.
+        channel_timeout: seconds for opening a channel.
     """
 
-    _active_check_timeout = 1.0  # an idle connection wakes up once a second, not ten times
-    _channel_handler_table: Mapping[int, Any] = {
-        **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]  # noqa: SLF001
-        MSG_CHANNEL_REQUEST: _on_request,
-    }
-
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: Any, *, guess: bool = True) -> None:
         logger = logging.getLogger(WIRE_LOG)
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.CRITICAL + 1)
-        self.offer: dict[str, list[str]] = {}
-        self._bells: dict[int, threading.Event] = {}
-        super().__init__(sock, packetizer_class=_Listener)
+        self.guess = guess
+        self._guessed: ChannelPipe | None = None
+        self._asked_for_login = False
+        self._ends: Ends | None = None
+        super().__init__(sock)
         self.set_log_channel(WIRE_LOG)
         options = self.get_security_options()
         gcm = [name for name in options.ciphers if "gcm" in name]
         options.ciphers = [*gcm, *(name for name in options.ciphers if name not in gcm)]
+        lacks = missing(self)
+        if lacks:
+            log.debug("paramiko %s has no %s: stock ways", paramiko.__version__, ", ".join(lacks))
+        else:
+            self._ends = Ends(self)
 
     @property
     def heard(self) -> list[str]:
         """The lines that the server sent before and as its banner."""
-        return self.packetizer.heard if isinstance(self.packetizer, _Listener) else []
+        return self.packetizer.heard if isinstance(self.packetizer, Packets) else []
 
-    def on_exit(self, channel: paramiko.Channel, bell: threading.Event) -> None:
-        """Ring *bell* when the command of *channel* has ended."""
-        self._bells[channel.chanid] = bell
+    @property
+    def alive(self) -> bool:
+        """Whether it can be used."""
+        return self.is_active()
 
-    def ring(self, chanid: int) -> None:
-        """Tell whoever waits for channel *chanid* that its command has ended."""
-        bell = self._bells.pop(chanid, None)
-        if bell is not None:
-            bell.set()
+    @property
+    def guessed_wrong(self) -> bool:
+        """Whether the guess about the first channel failed, and maybe broke the connection."""
+        pipe = self._guessed
+        return pipe is not None and (pipe.guess_failed or not pipe.confirmed)
 
-    def _really_parse_kex_init(self, message: Message, *args: Any, **named: Any) -> dict[str, Any]:
-        parsed: dict[str, Any] = super()._really_parse_kex_init(  # type: ignore[misc]
-            message, *args, **named
-        )
-        self.offer = {k: list(v) for k, v in parsed.items() if isinstance(v, list)}
-        return parsed
+    def run(self) -> None:
+        """Do what paramiko does, and tell all ends of channels when it is over."""
+        try:
+            super().run()
+        finally:
+            if self._ends is not None:
+                self._ends.all_gone()
+
+    def log_in(self, user: str, key: paramiko.PKey) -> list[str]:
+        """Try *key*; return the methods that are wanted besides. As ``auth_publickey``."""
+        first, self._asked_for_login = not self._asked_for_login, True
+        if first and self._ends is not None and self._knows_banner(*_PATIENT):
+            return log_in_at_once(self, user, key)
+        return list(self.auth_publickey(user, key))
+
+    def _knows_banner(self, *names: str) -> bool:
+        return any(name in self.remote_version for name in names)
+
+    def execute(self, line: str, hearer: Hearer) -> Pipe:
+        """Start a command line on a channel of its own; a `Starter`."""
+        if not self.is_active():
+            raise OSError("the connection is gone")
+        if self._ends is None:
+            return StockPipe(self, line, hearer, self.channel_timeout)
+        openssh = self._knows_banner("OpenSSH")
+        guess, self.guess = self.guess and openssh, False
+        pipe = ChannelPipe(self._ends, line, hearer, guess=guess, gentle=not openssh)
+        if guess:
+            self._guessed = pipe
+        return pipe
 
     def close(self) -> None:
         """Close the connection at once: a shut down socket wakes the reading thread."""

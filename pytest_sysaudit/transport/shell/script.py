@@ -1,0 +1,143 @@
+r"""The texts that a persistent shell is made of; all plain POSIX, nothing in them but builtins.
+
+Two shells run on the host. The doorman reads our lines and hands them on to the worker, which runs
+them; so there is always somebody who listens: to a line that asks to end what the worker runs, and
+to the end of the line itself, when all that runs is ended. Both are told a secret mark, which is in
+no environment and on no command line.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from pytest_sysaudit.errors import CannotAssess
+from pytest_sysaudit.transport.base import ENVIRONMENT, Command
+
+#: What `Starter` is given. The doorman itself comes as the first line of standard input: ``read``
+#: takes not one byte more than that line, as a shell that reads its script would.
+BOOT = 'IFS= read -r s && eval "$s"'
+START = f"exec /bin/sh -c '{BOOT}'"
+
+_LONGEST = (1 << 17) - 1  # Linux takes no longer argument
+_PIECE = 4096
+
+#: ``d``: the pids in $f, and all that descend from them, but not our own. ``k``: end those.
+_DOORMAN = r"""
+LC_ALL=C; export LC_ALL;
+if [ -n "$KSH_VERSION" ]; then p() { print -r -- "$1"; }; else p() { printf "%s\n" "$1"; }; fi;
+d() {
+  more=1;
+  while [ -n "$more" ]; do
+    more=;
+    for q in /proc/[0-9]*; do
+      q=${q#/proc/};
+      case "$f$me " in *" $q "*) continue ;; esac;
+      l=; read -r l <"/proc/$q/stat" || continue;
+      set -- ${l##*) };
+      case "$f" in *" $2 "*) f="$f$q "; more=$1 ;; esac;
+    done;
+  done;
+} 2>/dev/null;
+k() {
+  d; kill -TERM $f;
+  for i in 1 2 3 4 5; do
+    alive=; for q in $f; do kill -0 $q && alive=1; done;
+    [ -n "$alive" ] || return 0;
+    sleep 0.1 || sleep 1;
+  done;
+  d; kill -KILL $f;
+} 2>/dev/null;
+o() {
+  case $1 in
+    look) f=" $2 "; more=1; w=$2; c=;
+      for q in /proc/[0-9]*; do
+        l=; { read -r l <"$q/stat"; } 2>/dev/null || continue;
+        set -- ${l##*) };
+        [ "$2" != "$w" ] || c="$c ${q#/proc/}";
+      done; p "${n}K$c" >&2 ;;
+    stop) shift; f=" $* "; k ;;
+    bye) bye=1 ;;
+  esac;
+};
+{
+  bye=; read -r me l </proc/self/stat; me=" $me";
+  while IFS= read -r l; do
+    case $l in "$n "*) o ${l#"$n "} ;; *) p "$l" ;; esac;
+  done;
+  if [ -z "$bye" ] && kill -0 $$; then f=" $$ "; d; f=${f#" $$"}; k; fi 2>/dev/null;
+} | { SHELL_OF_THE_WORKER 2>&3 3>&-; [ $? = 0 ] || kill -9 $$; } 3>&2 2>/dev/null
+"""
+
+#: The worker's own standard error ("Killed") is not the command's: it goes nowhere.
+_WORKER = """exec 3>&2 2>/dev/null
+{environment}_m() {{ echo "$n$1"; echo "$n" >&3; }}
+_v() {{ (exec 2>&3 3>&- </dev/null; exec "$@"); _m $?; }}
+_i() {{ (exec 2>&3 3>&-; exec "$@"); _m $?; }}
+_m R$$
+"""
+
+
+def opening(mark: str, shell: str = "/bin/sh") -> bytes:
+    """Return what is written first: the doorman, and what the worker begins with.
+
+    Args:
+        mark: the secret.
+        shell: the worker's shell, as words of a shell line.
+    """
+    text = _DOORMAN.replace("SHELL_OF_THE_WORKER", shell)
+    environment = "".join(f"{k}={shlex.quote(v)}; export {k}\n" for k, v in ENVIRONMENT.items())
+    lines = f"n={mark}; {' '.join(line.strip() for line in text.splitlines())}\n"
+    return f"{lines}n={mark}\n{_WORKER.format(environment=environment)}".encode()
+
+
+def framed(command: Command, stdin: bytes) -> bytes:
+    """Return the lines that make the worker run *command*.
+
+    Raises:
+        ValueError: it holds a NUL, which no argument can.
+        CannotAssess: an argument is longer than Linux takes.
+    """
+    argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+    if not argv or any("\0" in word for word in argv):
+        raise ValueError(f"not a command: {command!r}")
+    line = shlex.join(argv).encode("utf-8", "surrogateescape")
+    if len(line) > _LONGEST:
+        _refuse_long(argv)
+    return b"_v " + line + b"\n" if not stdin else _fed(stdin) + b" | _i " + line + b"\n"
+
+
+def _refuse_long(argv: list[str]) -> None:
+    size = max(len(word.encode("utf-8", "surrogateescape")) for word in argv)
+    if size > _LONGEST:
+        raise CannotAssess(
+            f"an argument of {size} bytes is too long to be sent; give the command its data as "
+            "stdin"
+        )
+
+
+def _fed(stdin: bytes) -> bytes:
+    """Return shell text that writes *stdin*: every byte but four stands for itself."""
+    pieces = (stdin[at : at + _PIECE] for at in range(0, len(stdin), _PIECE))
+    writes = b"; ".join(b"printf %b '" + _escaped(piece) + b"'" for piece in pieces)
+    return b"{ " + writes + b"; } 3>&-"
+
+
+def _escaped(data: bytes) -> bytes:
+    for byte in b"\\'\0\n":  # the backslash first
+        data = data.replace(bytes([byte]), b"\\0%03o" % byte)
+    return data
+
+
+def look(mark: str, worker: int) -> bytes:
+    """Return the line that asks what the worker runs; the answer is a note ``KPID...``."""
+    return f"{mark} look {worker}\n".encode()
+
+
+def stop(mark: str, pids: str) -> bytes:
+    """Return the line that ends *pids* and what descends from them."""
+    return f"{mark} stop {pids}\n".encode()
+
+
+def bye(mark: str) -> bytes:
+    """Return the line that makes the end of the line a quiet one: nothing runs."""
+    return f"{mark} bye\n".encode()
