@@ -57,6 +57,7 @@ class Connections:
         self._plans = plans if plans is not None else {}
         self._lock = threading.Lock()
         self._futures: dict[str, Future[Any]] = {}
+        self._parted: dict[str, dict[str, Plain]] = {}
         self._dead: dict[str, str] = {}
         self._told: set[tuple[str, str]] = set()
         self._dialer: Dialer | None = None
@@ -156,18 +157,36 @@ class Connections:
 
     def states(self) -> dict[str, dict[str, Plain]]:
         """Return what is known of each target that was touched, as JSON data."""
-        found: dict[str, dict[str, Plain]] = {}
-        for name, future in list(self._futures.items()):
-            reason = self._dead.get(name, "")
-            identity: Mapping[str, Plain] = {}
-            if future.done() and future.exception() is None:
-                identity = dict(getattr(_way(future.result()), "identity", None) or {})
-            elif future.done():
-                reason = reason or str(future.exception()) or repr(future.exception())
-            found[name] = {"identity": identity, "reachable": not reason, "reason": reason}
+        found = dict(self._parted)
+        found |= {name: self._state_of(name, future) for name, future in [*self._futures.items()]}
         for name, reason in self._dead.items():
             found.setdefault(name, {"identity": {}, "reachable": False, "reason": reason})
         return found
+
+    def _state_of(self, name: str, future: Future[Any]) -> dict[str, Plain]:
+        reason = self._dead.get(name, "")
+        identity: Mapping[str, Plain] = {}
+        if future.done() and future.exception() is None:
+            identity = dict(getattr(_way(future.result()), "identity", None) or {})
+        elif future.done():
+            reason = reason or str(future.exception()) or repr(future.exception())
+        return {"identity": identity, "reachable": not reason, "reason": reason}
+
+    def part(self, name: str) -> None:
+        """Close the target *name*, whose last check is done, and forget what was read of it.
+
+        Who it was stays known, and who asks for it all the same opens it anew.
+        """
+        with self._lock:
+            future = self._futures.get(name)
+            if future is None or not future.done():
+                return
+            self._parted[name] = self._state_of(name, self._futures.pop(name))
+        if future.exception() is not None:
+            return
+        if hasattr(opened := future.result(), "facts"):
+            opened.facts.refresh()  # at once: the garbage collector may come to it late
+        threading.Thread(target=_close_late, args=(future,), daemon=True).start()
 
     def close(self) -> None:
         """Close everything that was opened; errors at the end of a run change nothing."""

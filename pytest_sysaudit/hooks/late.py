@@ -6,7 +6,10 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("signals", "logs", "verdicts", "readonly", "recorder", "foresee", "standins", "terminal")
+MODULES = (
+    *("signals", "logs", "verdicts", "readonly", "recorder"),
+    *("foresee", "standins", "memory", "terminal"),
+)
 
 
 def engage(config: pytest.Config) -> None:

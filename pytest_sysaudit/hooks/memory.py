@@ -1,0 +1,103 @@
+"""Keep a long run small, and its last check as quick as its first."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from typing import Any, Literal
+
+import pytest
+
+from pytest_sysaudit.hooks.keys import check_key, judges, state_of
+from pytest_sysaudit.inventory.target import Kind, Target
+
+THRESHOLDS = (50_000, 20, 20)
+"""Python's own (700, 10, 10) is for programs that keep little. This one keeps all its items and
+results, and would look through them all again and again."""
+
+
+def spare_collector(config: pytest.Config) -> None:
+    """Have the garbage collector look less often until *config* is done with.
+
+    What is there when the checks begin to run (see `pytest_collection_finish`) it does not look at
+    at all.
+    """
+    usual = gc.get_threshold()
+    if usual == THRESHOLDS or usual[0] == 0:  # somebody has switched it off
+        return
+    gc.set_threshold(*THRESHOLDS)
+
+    def restore() -> None:
+        gc.unfreeze()
+        gc.set_threshold(*usual)
+
+    config.add_cleanup(restore)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    spare_collector(session.config)
+    if gc.get_threshold() == THRESHOLDS:
+        gc.freeze()
+
+
+class Reports:
+    """Forgets of the reports of checks that passed what pytest's terminal never shows."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+        self._stats: dict[str, list[Any]] = reporter.stats if reporter else {}
+        self._keywords: dict[tuple[str, ...], dict[str, Literal[1]]] = {}
+        times = getattr(reporter, "_show_progress_info", "") == "times"
+        self._timed = times or getattr(config.option, "durations", None) is not None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.passed or not hasattr(report, "sysaudit_verdict"):
+            return
+        name = report.nodeid.rpartition("::")[2]
+        shared = tuple(keyword for keyword in report.keywords if keyword not in name)
+        report.keywords = self._keywords.setdefault(shared, dict.fromkeys(shared, 1))
+        kept = report.when == "call" or report.sections or self._timed
+        told = self._stats.get("", ())
+        if not kept and told and told[-1] is report:
+            self._stats[""].pop()
+
+
+class Partings:
+    """Closes the connection of each host, and forgets what was read of it, after its last check."""
+
+    def __init__(self, items: list[pytest.Item], config: pytest.Config) -> None:
+        self._state = state_of(config)
+        checks = [item.stash[check_key] for item in items if check_key in item.stash]
+        self._left = Counter(target.name for check in checks for target in check.targets)
+        kept = {name for target in self._state.inventory.targets.values() for name in _uses(target)}
+        for name in kept:
+            del self._left[name]
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        report = yield
+        check = item.stash.get(check_key, None)
+        if check is None or call.when != "teardown":
+            return report
+        for target in check.targets:
+            self._left[target.name] -= 1
+            if self._left[target.name] == 0 and target.kind is Kind.SSH:
+                self._state.connections.part(target.name)
+        return report
+
+
+def _uses(target: Target) -> set[str]:
+    """Return the names of the targets that *target* is reached or watched through."""
+    entry: Any = target.entry
+    jump = getattr(getattr(entry, "ssh", None), "proxy_jump", None)
+    return {name for name in (getattr(entry, "via", None), jump) if name}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    config = session.config
+    config.pluginmanager.register(Reports(config), "sysaudit-reports")
+    if judges(config) and any(check_key in item.stash for item in session.items):
+        config.pluginmanager.register(Partings(session.items, config), "sysaudit-partings")
