@@ -60,20 +60,30 @@ def address(number: int) -> str:
 
 
 def move_in() -> None:
-    """Go on in namespaces of our own: start this program again inside them."""
+    """Go on in namespaces of our own: start this program again inside them, and wait for it."""
     if os.environ.pop(INSIDE, None):
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
         return
     if os.geteuid() != 0:
         sys.exit("The hosts are namespaces with an sshd in each: that needs root.")
-    missing = [
-        name for name in ("unshare", "ip", "ssh", "/usr/sbin/sshd") if not shutil.which(name)
-    ]
-    if missing:
+    needed = ("unshare", "setpriv", "ip", "ssh", "/usr/sbin/sshd")
+    if missing := [name for name in needed if not shutil.which(name)]:
         sys.exit(f"{', '.join(missing)}: not found; apt-get install openssh-server iproute2")
     namespaces = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    os.environ[INSIDE] = "1"
-    os.execvp("unshare", ["unshare", *namespaces, "--", *sys.orig_argv])
+    process = subprocess.Popen(
+        # Each ends with its parent: unshare with us, and what it starts with it.
+        ["setpriv", "--pdeathsig=KILL", "unshare", *namespaces, "--", *sys.orig_argv],
+        env={**os.environ, INSIDE: "1"},
+    )
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one inside gets Ctrl-C too, and cleans up
+    signal.signal(signal.SIGTERM, lambda *_: _end_inside(process))
+    sys.exit(process.wait())
+
+
+def _end_inside(process: subprocess.Popen[bytes]) -> None:
+    for child in psutil.Process(process.pid).children():
+        child.terminate()
 
 
 class Bed:
@@ -90,7 +100,7 @@ class Bed:
         self.folder, self.hosts, self.rtt = folder, hosts, rtt
         self.key = folder / "key"
         self.known_hosts = folder / "known_hosts"
-        self.servers = Group(f"sysaudit-bench-{os.getpid()}-{time.time_ns()}-servers")
+        self.servers = Group(f"sysaudit-bench-{time.time_ns()}-servers")
         self._started: list[subprocess.Popen[str]] = []
         self._forwarder: subprocess.Popen[str] | None = None
 

@@ -78,7 +78,7 @@ def run(bed: Bed, argv: Sequence[str], folder: Path, *, limit: float) -> Figures
     Raises:
         RuntimeError: it did not end within *limit* seconds, or printed no result.
     """
-    group = Group(f"sysaudit-bench-{os.getpid()}-{time.time_ns()}-client")
+    group = Group(f"sysaudit-bench-{time.time_ns()}-client")
     server_before, connections_before = bed.servers.cpu(), bed.connections()
     output = folder / "output"
     try:
