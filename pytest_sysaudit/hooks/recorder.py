@@ -146,6 +146,7 @@ class Recorder:
         from pytest_sysaudit.reports.document import build
 
         results = [result for found in self.results.values() for result in found]
+        self.results.clear()  # the document has them now
         used = {result.control for result in results}
         return build(
             run=self.state.redactor.plain(self._run_block(session)),

@@ -145,6 +145,9 @@ def pytest_runtest_makereport(
         # only to cross a process it must be plain; in this one the recorder takes it off again
         far = hasattr(item.config, "workerinput")
         report.sysaudit = outcome.to_plain() if far else outcome  # type: ignore[attr-defined]
+        del item.stash[_course_key]
+        if audit_key in item.stash:
+            del item.stash[audit_key]
     return report
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from itertools import groupby
+from operator import itemgetter
 
 from pytest_sysaudit.record import Control, Plain, Result, Severity, Verdict
-from pytest_sysaudit.reports.plain import clean, ordered
+from pytest_sysaudit.reports.plain import clean, clean_text, ordered
 from pytest_sysaudit.text import plural
 
 SCHEMA = "sysaudit-results/1"
@@ -62,7 +65,7 @@ def build(
     Returns:
         JSON data that is equal for equal parts.
     """
-    rows = [ordered(result.to_plain(), _RESULT) for result in sorted(results, key=_place)]
+    rows = list(map(_row, _sorted(results)))
     requirements = [ordered(control.to_plain(), _CONTROL) for control in controls]
     systems = [ordered(target, _TARGET) for target in targets]
     document: dict[str, Plain] = {
@@ -135,26 +138,88 @@ def equal_parts(document: Mapping[str, Plain]) -> dict[str, Plain]:
 
 def dumps(document: Mapping[str, Plain]) -> bytes:
     """Return *document* as canonical JSON: valid UTF-8, one form only, a newline at the end."""
+    return b"".join(pieces(document))
+
+
+def pieces(document: Mapping[str, Plain]) -> Iterator[bytes]:
+    """Yield `dumps` of *document* piece by piece, so that nobody has to hold it all."""
     parts = {name: document[name] for name in _SHAPES if name in document}
-    plain = {
-        name: _shaped(part, _SHAPES.get(name, ())) for name, part in {**parts, **document}.items()
-    }
-    return json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n"
+    start = "{"
+    for name, part in {**parts, **document}.items():
+        yield f"{start}\n {_scalar(name)}: ".encode()
+        first = _SHAPES.get(name, ())
+        if isinstance(part, list) and part:
+            yield from _records(part, first)
+        else:
+            yield _indented(ordered(part, first) if isinstance(part, Mapping) else clean(part), 1)
+        start = ","
+    yield b"{}\n" if start == "{" else b"\n}\n"
 
 
-def _shaped(part: Plain, first: Sequence[str]) -> Plain:
-    if isinstance(part, Mapping):
-        return ordered(part, first)
-    if isinstance(part, list):
-        return [ordered(record, first) for record in part]
-    return clean(part)
+def _records(records: Sequence[Mapping[str, Plain]], first: Sequence[str]) -> Iterator[bytes]:
+    start = "["
+    for record in records:
+        lines = [f"\n   {_scalar(key)}: {_value(item)}" for key, item in _items(record, first)]
+        yield (
+            f"{start}\n  {{{','.join(lines)}\n  }}".encode()
+            if lines
+            else f"{start}\n  {{}}".encode()
+        )
+        start = ","
+    yield b"\n ]"
 
 
-def _place(result: Result) -> tuple[str, ...]:
+def _items(record: Mapping[str, Plain], first: Sequence[str]) -> Iterable[tuple[str, Plain]]:
+    if tuple(record) == first:  # as it nearly always is: then its values are all there is to do
+        return record.items()
+    return ordered(record, first).items()
+
+
+def _value(value: Plain) -> str:
+    """Return the JSON of the value of a record."""
+    if isinstance(value, str):
+        return _scalar(clean_text(value))
+    if value is None:
+        return "null"
+    if isinstance(value, (dict, list)) and not value:
+        return "{}" if isinstance(value, dict) else "[]"
+    if value.__class__ is float and math.isfinite(value):
+        return repr(value)
+    return _indented(clean(value), 3).decode()
+
+
+def _indented(value: Plain, level: int) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
+    return text.replace("\n", "\n" + " " * level).encode()  # within texts it is \\n
+
+
+_scalar = json.encoder.encode_basestring
+
+
+def _row(result: Result) -> dict[str, Plain]:
+    """Return `ordered` of a result, which is a record of known parts."""
+    row = {name: getattr(result, name) for name in _RESULT}
+    for name, value in row.items():
+        if value.__class__ is str:
+            if not value.isprintable():
+                row[name] = clean_text(value)
+        elif value is not None:
+            row[name] = clean(value)
+    return row
+
+
+def _sorted(results: Iterable[Result]) -> Iterator[Result]:
     """Sort by `Result.sort_key`; rows that share it by what they say, times last."""
+    keyed = sorted(((result.sort_key, result) for result in results), key=itemgetter(0))
+    for _, same in groupby(keyed, itemgetter(0)):
+        rows = [result for _, result in same]
+        yield from sorted(rows, key=_said) if len(rows) > 1 else rows
+
+
+def _said(result: Result) -> tuple[str, str]:
     rest = clean(result.to_plain())
     times = {name: rest.pop(name) for name in TIMES}
-    return (*result.sort_key, json.dumps(rest), json.dumps(times))
+    return json.dumps(rest), json.dumps(times)
 
 
 def _table(counts: Mapping[str, int]) -> dict[str, int]:

@@ -8,12 +8,13 @@ from importlib import resources
 from pathlib import Path
 
 from pytest_sysaudit.record import Plain
-from pytest_sysaudit.reports.document import dumps
+from pytest_sysaudit.reports.document import pieces
 
 
 def write(document: Mapping[str, Plain], path: Path) -> None:
     """Write *document* to *path*."""
-    path.write_bytes(dumps(document))
+    with path.open("wb") as file:
+        file.writelines(pieces(document))
 
 
 def schema() -> dict[str, Plain]:

@@ -36,26 +36,35 @@ Row = Mapping[str, Plain]
 
 def write(document: Mapping[str, Plain], path: Path) -> None:
     """Write *document* to *path*."""
-    path.write_bytes(render(document))
+    with path.open("wb") as file:
+        file.writelines(_pieces(document))
 
 
 def render(document: Mapping[str, Plain]) -> bytes:
     """Return *document* as JUnit XML."""
+    return b"".join(_pieces(document))
+
+
+def _pieces(document: Mapping[str, Plain]) -> Iterator[bytes]:
+    """Yield the XML suite by suite, so that only one of them is in memory as elements."""
     rows = sorted(document["results"], key=lambda row: str(row["target"]))
     by_target = {name: list(group) for name, group in groupby(rows, lambda row: str(row["target"]))}
     controls = {control["id"]: control for control in document["controls"]}
     systems = {str(target["name"]): target for target in document["targets"]}
     root = ET.Element("testsuites", {"name": "pytest-sysaudit", **_totals(rows)})
-    for number, name in enumerate(sorted({*by_target, *systems})):
+    names = sorted({*by_target, *systems})
+    start = ET.tostring(root, "unicode")
+    yield b'<?xml version="1.0" encoding="utf-8"?>\n'
+    yield (start.removesuffix(" />") + ">" if names else start).encode()
+    for number, name in enumerate(names):
         suite = _suite(document["run"], systems.get(name, {}), name, by_target.get(name, []))
         suite.set("id", str(number))
         suite.extend(
             _case(row, controls.get(row["control"], {})) for row in by_target.get(name, [])
         )
-        root.append(suite)
-    ET.indent(root, " ")
-    text = ET.tostring(root, "unicode")
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()
+        ET.indent(suite, " ", level=1)
+        yield f"\n {ET.tostring(suite, 'unicode')}".encode()
+    yield b"\n</testsuites>\n" if names else b"\n"
 
 
 def _suite(run: Row, target: Row, name: str, rows: list[Row]) -> ET.Element:
