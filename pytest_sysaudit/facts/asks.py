@@ -22,11 +22,19 @@ Tables = Mapping[str, "str | Reader"]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One command to run ahead; *keys* are those that it asks the keyed *table* for."""
+    """One command to run ahead.
+
+    Attributes:
+        command: it only reads.
+        table: the keyed table that it asks for *keys*; "" for a command of other tables.
+        keys: the rows.
+        times: how many tables will want the answer.
+    """
 
     command: Command
     table: str = ""
     keys: tuple[str, ...] = ()
+    times: int = 1
 
 
 def find_reader(reader: str | Reader) -> Reader:
@@ -70,8 +78,9 @@ def asks_of(
         for table, each in getattr(source, "ROWS", {}).items():
             rows.setdefault(table, []).extend(each)
         for command in _commands(source, here=here):
-            ask = Ask(command if isinstance(command, str) else tuple(command))
-            found.setdefault(ask.command, ask)
+            text = command if isinstance(command, str) else tuple(command)
+            before = found.get(text)
+            found[text] = Ask(text, times=before.times + 1 if before else 1)
     for name, every in rows.items():
         reader = find_reader(tables[name]) if name in tables else None
         if reader is not None and is_keyed(reader):

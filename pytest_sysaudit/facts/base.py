@@ -166,7 +166,7 @@ class Facts:
             if ask.table:
                 getattr(self, ask.table).take(ask.keys, answer)
             else:
-                self._shared.kept.put(ask.command, self.user, answer)
+                self._shared.kept.put(ask.command, self.user, answer, ask.times)
 
     def ahead(self, commands: Iterable[Command]) -> None:
         """Run *commands* now, in one round trip, for `run` to answer from; raises nothing.

@@ -42,23 +42,27 @@ def _run(transport: Transport, command: Command, user: str | None) -> Answer:
 
 
 class Kept:
-    """Answers by command and user, each handed out once."""
+    """Answers by command and user, each handed out as often as was said."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # never held over a wait
-        self._answers: dict[tuple[Command, str | None], Answer] = {}
+        self._answers: dict[tuple[Command, str | None], tuple[Answer, int]] = {}
 
-    def put(self, command: Command, user: str | None, answer: Answer) -> None:
-        """Keep *answer* until `take` asks for it."""
+    def put(self, command: Command, user: str | None, answer: Answer, times: int = 1) -> None:
+        """Keep *answer* until `take` asked for it so many *times*."""
         with self._lock:
-            self._answers[_key(command, user)] = answer
+            self._answers[_key(command, user)] = (answer, times)
 
     def take(self, command: Command, user: str | None) -> Answer | None:
-        """Return the answer of *command*, and forget it; None if there is none."""
+        """Return the answer of *command*, and forget it the last time; None if there is none."""
         if not self._answers:
             return None
+        key = _key(command, user)
         with self._lock:
-            return self._answers.pop(_key(command, user), None)
+            answer, times = self._answers.pop(key, (None, 0))
+            if answer is not None and times > 1:
+                self._answers[key] = (answer, times - 1)
+        return answer
 
     def holds(self, command: Command, user: str | None) -> bool:
         """Whether there is an answer of *command*."""

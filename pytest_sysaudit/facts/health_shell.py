@@ -29,7 +29,7 @@ _KEEP_OUT = "|".join(sorted(NOT_A_DISK))
 #: df is only asked about folders that cannot hang it. A path that is not there is hidden under a
 #: later mount; one that we may not see stays in the list, and df complains. %b undoes the octal
 #: escapes of the kernel.
-_DISKS = f"""cat /proc/self/mountinfo || exit
+DISKS = f"""cat /proc/self/mountinfo || exit
 set --
 while read -r id parent number root path options rest; do
   kind=${{rest#*- }}; kind=${{kind%% *}}
@@ -48,24 +48,14 @@ echo; df -P -i "$@\""""
 _PROCESSES = """echo $$
 cat /proc/[0-9]*/stat 2>/dev/null
 :"""
-_LISTENING = """if command -v ss >/dev/null && out=$(ss -Hlntup); then
-  printf 'ss\\n%s\\n@end\\n' "$out"
-  exit
-fi
-echo proc
-for name in tcp tcp6 udp udp6; do
-  [ -e /proc/net/$name ] || continue
-  sed -n "2,\\$s/^/$name /p" /proc/net/$name || exit
-done
-echo @end"""
 COMMANDS: Mapping[str, str] = {
     "load": "cat /proc/loadavg",
     "memory": "cat /proc/meminfo",
     "stat": "grep -E '^(cpu|btime)' /proc/stat",
     "uptime": "cat /proc/uptime",
-    "disks": _DISKS,
+    "disks": DISKS,
     "processes": _PROCESSES,
-    "listening": _LISTENING,
+    "listening": sockets.SCRIPT,
     "users": health_users.SCRIPT,
 }
 _CPU = f"head -n 1 /proc/stat; sleep {CPU_INTERVAL}; head -n 1 /proc/stat"

@@ -15,19 +15,19 @@ from pytest_sysaudit.transport.base import Command
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
-#: IPv6 listeners stand in the files of their own, and a kernel without IPv6 has none of these.
-_SCRIPT = """if command -v ss >/dev/null; then
-  echo ss
-  ss -Hlntup || exit
-else
-  echo proc
-  for name in tcp tcp6 udp udp6; do
-    [ -e /proc/net/$name ] || continue
-    sed -n "2,\\$s/^/$name /p" /proc/net/$name || exit
-  done
+#: An ss that fails, as where the kernel lacks its interface, is none. IPv6 listeners stand in files
+#: of their own, and a kernel without IPv6 has none of these.
+SCRIPT = """if command -v ss >/dev/null && out=$(ss -Hlntup); then
+  printf 'ss\\n%s\\n@end\\n' "$out"
+  exit
 fi
+echo proc
+for name in tcp tcp6 udp udp6; do
+  [ -e /proc/net/$name ] || continue
+  sed -n "2,\\$s/^/$name /p" /proc/net/$name || exit
+done
 echo @end"""
-ASKS: tuple[Command, ...] = (_SCRIPT,)
+ASKS: tuple[Command, ...] = (SCRIPT,)
 _PROCESS = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+)')
 #: The states of include/net/tcp_states.h that wait for strangers: LISTEN, and CLOSE for udp.
 _WAITING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
@@ -123,4 +123,4 @@ def _address(digits: str) -> str:
 
 def read(facts: Facts) -> Sockets:
     """List them with ss, or from /proc/net where there is no ss."""
-    return parse(script(facts.run(_SCRIPT), "list of sockets"))
+    return parse(script(facts.run(SCRIPT), "list of sockets"))

@@ -169,6 +169,17 @@ def test_asks_leave_out_what_is_unknown_and_what_stands_twice():
     )
 
 
+def test_two_tables_of_one_command_share_its_answer():
+    def twice(facts):
+        return facts.run("words").out
+
+    twice.ASKS = ("words",)
+    transport = ManyTransport(results=ANSWERS)
+    facts = open_facts(transport, {**TABLES, "twice": twice})
+    assert facts.load("words", "twice") == (["a", "b"], "a b")
+    assert transport.trips == [["words"]]
+
+
 def test_many_rows_cost_one_command():
     transport = ManyTransport(results=ANSWERS)
     letters = facts_over(transport).letters
