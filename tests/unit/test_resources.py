@@ -434,7 +434,7 @@ def test_settings():
 
 
 def system(os_release, **results):
-    """Return ``host.system_info`` of a host where the table ``os_release`` gives, or raises, that."""
+    """Return ``host.system_info`` of a host whose table ``os_release`` gives, or raises, that."""
 
     def read(_):
         if isinstance(os_release, Exception):
