@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 Opener = Callable[[Target, "Secrets", Mapping[str, Target]], Transport]
 """Opens the way to a target, given the secrets and all targets (jump hosts are among them)."""
 
-#: Where the opener of each kind is; imported when the first target of that kind is opened.
+#: Where the opener of each connection is (a host's ``connection:``, which is its kind but for
+#: ``openssh``); imported when the first such target is opened.
 OPENERS: Mapping[str, str] = {
     Kind.LOCAL: "pytest_sysaudit.transport.local:open_local",
     Kind.SSH: "pytest_sysaudit.transport.ssh:open_ssh",
+    "openssh": "pytest_sysaudit.transport.openssh:open_openssh",
 }
 
 
@@ -35,14 +37,17 @@ def open_transport(
         target: a host.
         secrets: resolves what the inventory names as ``env:``, ``file:`` or ``prompt``.
         inventory_targets: every target by name.
-        extra: openers by kind that come before our own, as ``"module:function"`` or a callable.
+        extra: openers by connection that come before our own, as ``"module:function"`` or a
+            callable.
 
     Raises:
         Unreachable: the target did not let us in.
         CannotAssess: no transport reaches this kind of target.
         SecretError: a secret cannot be had.
     """
-    opener = {**OPENERS, **(extra or {})}.get(target.kind)
+    connection = getattr(target.entry, "connection", None)
+    way = connection if connection == "openssh" else target.kind
+    opener = {**OPENERS, **(extra or {})}.get(way)
     if opener is None:
         raise CannotAssess(
             f"{target.name}: no transport for targets of kind {target.kind.value!r}; "

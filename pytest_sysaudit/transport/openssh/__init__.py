@@ -1,0 +1,32 @@
+"""Hosts reached by the ssh program of this machine, for what paramiko cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.inventory.secrets import Secrets
+    from pytest_sysaudit.inventory.target import Target
+    from pytest_sysaudit.transport.openssh.transport import OpensshTransport
+
+
+def open_openssh(
+    target: Target, secrets: Secrets, inventory_targets: Mapping[str, Target]
+) -> OpensshTransport:
+    """Log in to *target* and prove that commands run there.
+
+    Args:
+        target: a host with ``connection: openssh``.
+        secrets: resolves the sudo password.
+        inventory_targets: every target by name; jump hosts are looked up among them.
+
+    Raises:
+        Unreachable: it did not let us in, with the reason and the way out.
+    """
+    from pytest_sysaudit.transport.openssh.transport import OpensshTransport
+
+    return OpensshTransport.open(target, secrets, inventory_targets)
+
+
+__all__ = ["open_openssh"]
