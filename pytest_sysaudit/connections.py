@@ -241,11 +241,19 @@ class Connections:
             future.set_result(value)
 
     def _new_host(self, target: Target) -> Host:
+        from pytest_sysaudit.facts import TABLES
         from pytest_sysaudit.host import Host
         from pytest_sysaudit.transport import open_transport
 
+        plan = self._plans.get(target.name)
         try:
-            transport = open_transport(target, self._secrets, self.targets, extra=self._transports)
+            transport = open_transport(
+                target,
+                self._secrets,
+                self.targets,
+                extra=self._transports,
+                ahead=plan.commands({**TABLES, **self._facts}) if plan else (),
+            )
         except SysauditError:
             raise
         except (Exception, SystemExit) as error:  # a fault of a transport, maybe not of ours
@@ -253,7 +261,7 @@ class Connections:
             raise Unreachable(
                 f"{target.name}: its transport broke while opening: {words}"
             ) from error
-        host = Host(target, transport, extra_facts=self._facts, plan=self._plans.get(target.name))
+        host = Host(target, transport, extra_facts=self._facts, plan=plan)
         host.read_ahead()
         return host
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,12 @@ import testinfra.host
 import testinfra.modules
 
 from pytest_sysaudit.backend import Link, SysauditBackend
-from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts import Facts, open_facts
 from pytest_sysaudit.facts.base import Reader
 from pytest_sysaudit.facts.plan import Plan
 from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.queries import AskingHost
-from pytest_sysaudit.transport.base import CommandResult, FileStat, Transport
+from pytest_sysaudit.transport.base import FileStat, Transport
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.health import Health
@@ -66,21 +65,16 @@ class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no typ
         super().__init__(SysauditBackend(target.name, link=link))
         self._plan = plan
 
-    def read_ahead(self, answers: Sequence[CommandResult | CannotAssess] | None = None) -> None:
+    def read_ahead(self) -> None:
         """Read in one round trip what the plan says; what fails is raised by who asks for it.
 
+        What the transport sent with the login, and has in its ``ahead()``, is not asked again.
         Does nothing without a plan, or where the transport cannot run several commands at once.
-
-        Args:
-            answers: what the plan's commands gave already, in the order of `Plan.commands`.
         """
-        if self._plan is None:
-            return
-        facts = self._link.facts
-        if answers is None:
-            facts.read_ahead(self._plan.tables, self._plan.keys)
-        else:
-            facts.settle(facts.asks(self._plan.tables, self._plan.keys), answers)
+        if self._plan is not None:
+            ahead = getattr(self.transport, "ahead", None)
+            told = ahead() if ahead is not None else None
+            self._link.facts.read_ahead(self._plan.tables, self._plan.keys, told)
 
     @property
     def target(self) -> Target:

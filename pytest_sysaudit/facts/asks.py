@@ -78,7 +78,7 @@ def asks_of(
         for table, each in getattr(source, "ROWS", {}).items():
             rows.setdefault(table, []).extend(each)
         for command in _commands(source, here=here):
-            text = command if isinstance(command, str) else tuple(command)
+            text = _hashable(command)
             before = found.get(text)
             found[text] = Ask(text, times=before.times + 1 if before else 1)
     for name, every in rows.items():
@@ -87,8 +87,12 @@ def asks_of(
             table = cast("type[KeyedTable[Any]]", reader)
             wanted = dict.fromkeys(every)
             for batch in table.batches(unasked(name, wanted) if unasked else wanted):
-                found[name, batch] = Ask(table.command(batch), name, batch)
+                found[name, batch] = Ask(_hashable(table.command(batch)), name, batch)
     return tuple(found.values())
+
+
+def _hashable(command: Command) -> Command:
+    return command if isinstance(command, str) else tuple(command)
 
 
 def _with_used(tables: Tables, names: Iterable[str]) -> Iterator[str]:

@@ -132,15 +132,23 @@ class Facts:
         return tuple(getattr(self, name) for name in names)
 
     def read_ahead(
-        self, tables: Iterable[str], keys: Mapping[str, Sequence[str]] | None = None
+        self,
+        tables: Iterable[str],
+        keys: Mapping[str, Sequence[str]] | None = None,
+        told: Mapping[Command, Answer] | None = None,
     ) -> None:
         """Ask now, in one round trip, what reading *tables* begins with; raises nothing.
 
         Args:
             tables: names; those that were read already are left out.
             keys: the rows of keyed tables that will be asked for.
+            told: what is known already, by command; an argv list stands there as a tuple.
         """
         asks = self.asks(tables, keys)
+        if told:
+            known = [ask for ask in asks if ask.command in told]
+            self.settle(known, [told[ask.command] for ask in known])
+            asks = tuple(ask for ask in asks if ask.command not in told)
         if many(self.transport) is None:
             return  # left for later: nothing would be saved
         self.settle(asks, run_batch(self.transport, [ask.command for ask in asks], self.user))

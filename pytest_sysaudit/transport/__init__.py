@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.inventory.target import Kind, Target
-from pytest_sysaudit.transport.base import Transport
+from pytest_sysaudit.transport.base import Command, Transport
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.secrets import Secrets
@@ -30,6 +31,7 @@ def open_transport(
     secrets: Secrets,
     inventory_targets: Mapping[str, Target],
     extra: Mapping[str, str | Opener] | None = None,
+    ahead: Sequence[Command] = (),
 ) -> Transport:
     """Open the way to *target*; the caller keeps it, and the error too.
 
@@ -39,6 +41,7 @@ def open_transport(
         inventory_targets: every target by name.
         extra: openers by connection that come before our own, as ``"module:function"`` or a
             callable.
+        ahead: commands that may be sent together with the login, by openers that take them.
 
     Raises:
         Unreachable: the target did not let us in.
@@ -55,4 +58,6 @@ def open_transport(
         )
     if isinstance(opener, str):
         opener = cast("Opener", pkgutil.resolve_name(opener))
+    if ahead and "ahead" in inspect.signature(opener).parameters:
+        return opener(target, secrets, inventory_targets, ahead=ahead)  # type: ignore[call-arg]
     return opener(target, secrets, inventory_targets)
