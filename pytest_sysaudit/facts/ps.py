@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import Incomplete
-from pytest_sysaudit.facts.reading import ABSENT, complete, script
+from pytest_sysaudit.facts.reading import complete, script
 from pytest_sysaudit.transport.base import Command
 
 if TYPE_CHECKING:
+    from pytest_sysaudit.facts.accounts import Accounts
     from pytest_sysaudit.facts.base import Facts
 
 Value = int | float | str
@@ -50,9 +51,22 @@ ALIASES: Mapping[str, str] = {
     for other in others
 }
 _FIELDS = [*_WORDS, "lstart", *(f"{name}:{width}" for name, width in _WIDE.items()), "args"]
-_SCRIPT = f"""ps -Aww -o {",".join(_FIELDS)} || exit {ABSENT}
+#: busybox has a ps without most fields, and which cuts names. There, and without any ps, the files
+#: of /proc are read; what ends meanwhile is left out.
+_SCRIPT = f"""if out=$(ps -Aww -o {",".join(_FIELDS)} 2>/dev/null); then
+  printf 'ps\\n%s\\n@end\\n' "$out"
+  exit
+fi
+echo proc
+grep -E '^(Name|State|PPid|Uid|Gid|VmSize|VmRSS|Threads):' /proc/[0-9]*/status 2>/dev/null
+echo @args
+for d in /proc/[0-9]*; do
+  a=$(tr '\\0\\n' '  ' <$d/cmdline) 2>/dev/null && printf '%s %s\\n' "${{d#/proc/}}" "$a"
+done
 echo @end"""
 ASKS: tuple[Command, ...] = (_SCRIPT,)
+USES = ("accounts",)
+_STATUS = re.compile(r"/proc/(\d+)/status:(\w+):\s*(.*)")
 _HEAD = re.compile(rf"\s*((?:\S+\s+){{{len(_WORDS)}}})((?:\S+\s+){{{_START - 1}}}\S+) ")
 
 
@@ -76,18 +90,61 @@ def number(text: str) -> Value:
     return text
 
 
-def parse(text: str) -> ProcessTable:
-    """Parse the output of ps.
+def parse(text: str, accounts: Accounts) -> ProcessTable:
+    """Parse the output of the reading script: ``ps`` or ``proc``, the processes, the end mark.
 
     Raises:
         Incomplete: it is cut, or process 1 is missing: /proc shows our own processes only.
         ValueError: a line has too few fields.
     """
-    lines = complete("ps", text, "@end")[1:]
-    table = ProcessTable(tuple(_process(line) for line in lines if line.strip()))
+    source, *lines = complete("ps", text, "@end")
+    if source == "ps":
+        table = ProcessTable(tuple(_process(line) for line in lines[1:] if line.strip()))
+    else:
+        middle = lines.index("@args")
+        arguments = dict(line.split(" ", 1) for line in lines[middle + 1 :])
+        table = ProcessTable(tuple(_from_proc(lines[:middle], arguments, accounts)))
     if not any(process["pid"] == 1 for process in table):
         raise Incomplete("ps shows our own processes only (/proc is mounted with hidepid)")
     return table
+
+
+def _from_proc(
+    lines: Iterable[str], arguments: Mapping[str, str], accounts: Accounts
+) -> Iterator[Mapping[str, Value]]:
+    """Return the processes that ``/proc/PID/status`` tells of."""
+    every: dict[str, dict[str, str]] = {}
+    for line in lines:
+        if match := _STATUS.fullmatch(line):
+            every.setdefault(match[1], {})[match[2]] = match[3]
+    for pid, status in every.items():
+        if pid in arguments and "Threads" in status:  # else it ended meanwhile
+            yield _from_status(pid, status, arguments[pid], accounts)
+
+
+def _from_status(
+    pid: str, status: Mapping[str, str], args: str, accounts: Accounts
+) -> Mapping[str, Value]:
+    ruid, uid = (int(word) for word in status["Uid"].split()[:2])
+    rgid, gid = (int(word) for word in status["Gid"].split()[:2])
+    return {
+        "pid": int(pid),
+        "ppid": int(status["PPid"]),
+        "nlwp": int(status["Threads"]),
+        "uid": uid,
+        "ruid": ruid,
+        "gid": gid,
+        "rgid": rgid,
+        "s": status["State"][0],
+        "user": number(accounts.user_name(uid)),
+        "ruser": number(accounts.user_name(ruid)),
+        "group": number(accounts.group_name(gid)),
+        "rgroup": number(accounts.group_name(rgid)),
+        "vsz": int(status.get("VmSize", "0").split()[0]),
+        "rss": int(status.get("VmRSS", "0").split()[0]),
+        "comm": number(status["Name"]),
+        "args": " ".join(args.split()) or f"[{status['Name']}]",
+    }
 
 
 def _process(line: str) -> Mapping[str, Value]:
@@ -106,9 +163,5 @@ def _process(line: str) -> Mapping[str, Value]:
 
 
 def read(facts: Facts) -> ProcessTable:
-    """Ask ps.
-
-    Raises:
-        NotApplicable: the host has no ps with these fields, as busybox.
-    """
-    return parse(script(facts.run(_SCRIPT), "ps of procps"))
+    """Ask ps, or read /proc where there is no ps of procps."""
+    return parse(script(facts.run(_SCRIPT), "list of processes"), facts.accounts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_sysaudit.errors import NotApplicable
 from pytest_sysaudit.facts.ps import ALIASES, ProcessTable, Value
 from pytest_sysaudit.resources.base import Absent, Module, Source
 
@@ -51,10 +50,9 @@ class Processes(Module):
             Incomplete: the host shows our own processes only.
             CannotAssess: it did not list them.
         """
-        table = self._table()
+        table: ProcessTable = self._source.facts().ps
         names = {key: ALIASES.get(key, key) for key in filters}
-        first = next(iter(table), None) if table is not None else None
-        if table is None or first is None or not all(name in first for name in names.values()):
+        if not set(names.values()) <= set(table.processes[0]):
             return list(self._source.testinfra().filter(**filters))
         wanted = {names[key]: str(value) for key, value in filters.items()}
         return [
@@ -73,14 +71,6 @@ class Processes(Module):
         if len(found) == 1:
             return found[0]
         raise Absent(f"Multiple process found: {found}" if found else "No process found")
-
-    def _table(self) -> ProcessTable | None:
-        """Return all processes; None where ps is not the one of procps."""
-        try:
-            table: ProcessTable = self._source.facts().ps
-        except NotApplicable:
-            return None
-        return table
 
     def __repr__(self) -> str:
         return "<process>"

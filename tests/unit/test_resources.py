@@ -316,7 +316,8 @@ def test_groups_of_a_user():
 
 
 def processes(*lines):
-    return says("ps -Aww", "HEAD\n" + "".join(f"{line}\n" for line in lines) + "@end\n")
+    listed = "".join(f"{line}\n" for line in lines)
+    return {**says("ps -Aww", f"ps\nHEAD\n{listed}@end\n"), **PASSWD, **GROUP}
 
 
 def process(pid, comm, user="root", args="x"):
@@ -343,6 +344,23 @@ TWO = processes(process(1, "init"), process(9, "tmux: server", "ann", "tmux  new
 )
 def test_processes(text, expected):
     assert ask(text, TWO) == expected
+
+
+def status(pid, name, uid=0):
+    lines = (f"Name:\t{name}", "State:\tS (sleeping)", "PPid:\t0", f"Uid:\t0\t{uid}\t0\t0")
+    lines += ("Gid:\t8\t8\t8\t8", "VmRSS:\t   90 kB", "Threads:\t1")
+    return "".join(f"/proc/{pid}/status:{line}\n" for line in lines)
+
+
+def test_processes_of_a_host_without_the_ps_of_procps():
+    listed = status(1, "init") + status(7, "two words", 7) + status(8, "ended")
+    text = f"proc\n{listed}@args\n1 \n7 /bin/two  words \n9 began\n@end\n"
+    canned = {**says("ps -Aww", text), **PASSWD, **GROUP}
+    found = ask("host.process.filter(group='staff')", canned)
+    assert [process.pid for process in found] == [1, 7]
+    assert [process.args for process in found] == ["[init]", "/bin/two words"]
+    two = ask("host.process.get(user='ann')", canned)
+    assert (two.comm, two.ruser, two.rss, two.s) == ("two words", "root", 90, "S")
 
 
 def test_processes_that_are_not_one():
