@@ -20,6 +20,8 @@ check_key: pytest.StashKey[Check] = pytest.StashKey()
 audit_key: pytest.StashKey[Audit] = pytest.StashKey()
 """In an item: what its check told the report."""
 
+lanes_key = pytest.StashKey[int]()
+"""In the config: how many targets are under way at a time; absent or 0: one after the other."""
 
 uncollected_key = pytest.StashKey[list[str]]()
 """In the config: the files that this process could not collect."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sysaudit.hooks.keys import check_key, judges, state_of
+from pytest_sysaudit.hooks.keys import judges, state_of
+from pytest_sysaudit.hooks.progress import progress_of
 from pytest_sysaudit.hooks.recorder import recorder_key
 from pytest_sysaudit.text import plural
 
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
 
 LOG_WIDTH = 140
 """Columns of a log file, which nobody has to fit on a screen."""
-PREFIX_WIDTH = 20
-"""Columns that the name of a target takes before its verdicts."""
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -26,42 +26,19 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"audit: {state.path}: {plural(len(state.selected), 'target')} selected"
 
 
-class Progress:
-    """One line for each target, with a letter for each of its checks, as pytest does for files."""
-
-    def __init__(self, reporter: Any) -> None:
-        self._reporter = reporter
-        self._labels: dict[str, str] = {}
-
-    def label(self, item: pytest.Item) -> None:
-        """Note the target of *item*."""
-        check = item.stash.get(check_key, None)
-        self._labels[item.nodeid] = check.label if check else ""
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        name = self._labels.get(nodeid)
-        if name is None:
-            return
-        shown = name or "run"
-        self._reporter.write_ensure_prefix(f"{shown:<{PREFIX_WIDTH}} ")
-        self._reporter.flush()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Follow targets instead of files, if all that runs are checks and nobody asked for more."""
     config = session.config
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    checks = [item for item in session.items if check_key in item.stash]
-    plain = reporter is not None and config.get_verbosity() == 0 and judges(config)
-    if not plain or not checks or len(checks) != len(session.items):
-        return
-    progress = Progress(reporter)
-    for item in checks:
-        progress.label(item)
-    reporter.showfspath = False
+    places = [(nodeid, check.label) for nodeid, check in state_of(config).expected]
+    progress = progress_of(session, places) if judges(config) else None
+    if progress is None:
+        return (yield)
     config.pluginmanager.register(progress, "sysaudit-progress")
+    try:
+        return (yield)
+    finally:
+        progress.end()
 
 
 @pytest.hookimpl(trylast=True)

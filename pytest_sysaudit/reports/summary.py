@@ -173,14 +173,14 @@ class _Summary:
         if gate["broken"]:
             yield f"gate broken: {one_line(str(gate['rule']))}", "red"
         verdicts: Mapping[str, int] = summary["verdicts"]
-        counts = _counts(verdicts) or "no results"
+        counts = in_words(verdicts) or "no results"
         on = plural(sum(any(counts.values()) for counts in self.counts.values()), "target")
         full = f"{on}: {counts}"
         yield full if len(full) <= self.width else counts, _style(verdicts)
 
     def _header(self, name: str) -> Line:
         start = f"{pad(_name(name), self.names)}   "
-        text = fit(_counts(self.counts[name]), self.width - width_of(start))
+        text = fit(in_words(self.counts[name]), self.width - width_of(start))
         return start + text, _style(self.counts[name]) if self._is_grave(name) else "green"
 
     def _finding(self, entry: Entry) -> Line:
@@ -224,7 +224,8 @@ def _reason(rows: Sequence[Row]) -> str:
     return f"{reason} ({count}{one_line(str(first['resource']))})"
 
 
-def _counts(verdicts: Mapping[str, int]) -> str:
+def in_words(verdicts: Mapping[str, int]) -> str:
+    """Return how many results have each verdict, in words, worst first."""
     return ", ".join(f"{verdicts[v]} {word}" for v, word in _WORDS.items() if verdicts[v])
 
 
