@@ -209,7 +209,7 @@ class OpensshWay:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of ssh: English messages, a plain shell for its commands, no window."""
+    """Return the environment of ssh: English, a plain shell for its commands, no window."""
     inherited = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
     return {**inherited, "LC_ALL": "C", "SHELL": "/bin/sh", "SSH_ASKPASS_REQUIRE": "never"}
 
@@ -243,9 +243,8 @@ def _other_kinds(story: Story) -> list[list[str]]:
     rsa = [name for name in names if name.startswith("rsa-")]
     kinds = [[name] for name in names if name not in rsa] + ([rsa] if rsa else [])
     shown = story.key[0] if story.key else ""
-    return [
-        kind for kind in kinds if shown not in kind and not (shown == "ssh-rsa" and rsa == kind)
-    ]
+    seen = {*rsa, shown} if shown == "ssh-rsa" else {shown}
+    return [kind for kind in kinds if not seen & set(kind)]
 
 
 def _let_in(route: Route) -> OpensshWay:
@@ -271,30 +270,33 @@ def _log_in(route: Route) -> OpensshWay:
     way = OpensshWay(route, shared_loop())
     greeting = way.greet()
     try:
-        answered = _answered(greeting, route, len(steps))
-        story = read(route.target)
-        if answered:
-            way.learn(story)
-            log.debug("%s: logged in to %s by ssh", route.target.name, way.address)
-            return way
-        raise _no_answer(greeting, route, story)
+        _wait_for_answer(greeting, route, len(steps))
     except BaseException:
         way.kill()
         way.close()
         raise
+    way.learn(read(route.target))
+    log.debug("%s: logged in to %s by ssh", route.target.name, way.address)
+    return way
 
 
-def _answered(greeting: _Greeting, route: Route, steps: int) -> bool | None:
-    """Return whether the shell answers; None: its time was over."""
-    seconds = route.connect_timeout * steps
-    for limit in (seconds, route.auth_timeout * steps, route.open_timeout):
+def _wait_for_answer(greeting: _Greeting, route: Route, steps: int) -> None:
+    """Wait for the shell, with a deadline for each part of the way.
+
+    Raises:
+        Unreachable: it does not answer, and why.
+    """
+    parts = (route.connect_timeout * steps, route.auth_timeout * steps, route.open_timeout)
+    for part, seconds in enumerate(parts):
         try:
-            return wait_for(greeting.known, limit)
+            if wait_for(greeting.known, seconds):
+                return
+            break
         except TimeoutError:
             story = read(route.target)
-            if not (story.trusted if limit is seconds else story.inside):
-                return None
-    return None
+            if not (story.inside if part else story.trusted):
+                break
+    raise _no_answer(greeting, route, read(route.target))
 
 
 def _no_answer(greeting: _Greeting, route: Route, story: Story) -> Unreachable:
