@@ -8,7 +8,7 @@ import pytest
 
 MODULES = (
     *("signals", "logs", "verdicts", "readonly", "recorder"),
-    *("foresee", "standins", "memory", "terminal"),
+    *("foresee", "standins", "memory", "lanes", "terminal"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,14 @@ from pytest_sysaudit.hooks.late import engage
 
 if TYPE_CHECKING:
     from pytest_sysaudit.reports import Writer
+
+
+def lanes_count(text: str) -> str:
+    """Return *text*, a value of ``--audit-lanes``: ``auto`` or a number."""
+    if text != "auto" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 'auto' nor a number")
+    return text
+
 
 _OPTIONS: tuple[tuple[str, dict[str, object]], ...] = (
     ("--audit-inventory", {"metavar": "PATH", "help": "inventory file (default: inventory.yaml)"}),
@@ -50,6 +59,14 @@ _OPTIONS: tuple[tuple[str, dict[str, object]], ...] = (
         },
     ),
     (
+        "--audit-lanes",
+        {
+            "metavar": "auto|N",
+            "type": lanes_count,
+            "help": "targets at once in this process; 0: one after the other (default: auto)",
+        },
+    ),
+    (
         "--audit-report",
         {
             "metavar": "FORMAT[=PATH]",
@@ -68,6 +85,7 @@ _MARKERS = (
     "targets(expression='all', kind=None): the targets that this check runs on",
     "platform(system='linux', distribution=None): not applicable on other platforms",
     "needs(privilege): 'root': not assessed without it",
+    "exclusive: while it waits for its target, no other check runs",
     "intrusive: sends what a target may notice as an attack; needs --audit-allow-intrusive",
 )
 
@@ -77,6 +95,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, settings in _OPTIONS:
         group.addoption(name, dest=name[2:].replace("-", "_"), **settings)
     parser.addini("audit_inventory", "inventory file of the audit", default="")
+    parser.addini("audit_lanes", "targets at once in this process: auto or a number", default="")
     parser.addini("audit_report", "reports to write, as FORMAT[=PATH]", type="linelist", default=[])
 
 

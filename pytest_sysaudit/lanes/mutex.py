@@ -7,7 +7,7 @@ from collections import deque
 from concurrent.futures import Future
 from types import TracebackType
 
-from pytest_sysaudit.lanes.turn import wait_for
+from pytest_sysaudit.lanes.turn import current_turn, owned, wait_for
 
 
 class Mutex:
@@ -20,15 +20,16 @@ class Mutex:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held = False
-        self._queue: deque[Future[None]] = deque()
+        self._holder: object = None
+        self._queue: deque[tuple[Future[None], object]] = deque()
 
     def __enter__(self) -> None:
         with self._lock:
             if not self._held:
-                self._held = True
+                self._held, self._holder = True, current_turn()
                 return
-            place: Future[None] = Future()
-            self._queue.append(place)
+            place: Future[None] = owned(Future(), lambda: self._holder)
+            self._queue.append((place, current_turn()))
         try:
             wait_for(place)
         except BaseException:
@@ -45,15 +46,15 @@ class Mutex:
 
     def _release(self) -> None:
         with self._lock:
-            following = self._queue.popleft() if self._queue else None
+            following, self._holder = self._queue.popleft() if self._queue else (None, None)
             self._held = following is not None
         if following is not None:
             following.set_result(None)
 
     def _give_up(self, place: Future[None]) -> None:
         with self._lock:
-            waiting = place in self._queue
-            if waiting:
-                self._queue.remove(place)
+            others = deque(entry for entry in self._queue if entry[0] is not place)
+            waiting = len(others) < len(self._queue)
+            self._queue = others
         if not waiting:  # our turn came just when we stopped waiting
             self._release()

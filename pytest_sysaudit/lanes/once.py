@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
-from pytest_sysaudit.lanes.turn import wait_for
+from pytest_sysaudit.lanes.turn import owned, wait_for
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Once(Generic[K]):
                 future = self._futures.get(key)
                 mine = future is None
                 if future is None:
-                    future = self._futures[key] = Future()
+                    future = self._futures[key] = owned(Future())
             if mine:
                 self._fulfil(key, future, make)
             try:

@@ -60,3 +60,23 @@ def current_turn() -> Turn | None:
     """Return what gives the turn away here; None outside of a lane."""
     greenlet: Any = sys.modules.get("greenlet")
     return getattr(greenlet.getcurrent(), "sysaudit_turn", None) if greenlet else None
+
+
+def owned(future: Future[T], owner: Callable[[], object] | None = None) -> Future[T]:
+    """Note which lane is to set the result of *future*, and return it.
+
+    Whoever waits for it without letting all lanes go on must let that one go on.
+
+    Args:
+        future: what others will wait for.
+        owner: returns the `Turn` of that lane; by default it is the running one.
+    """
+    turn = current_turn()
+    future.sysaudit_owner = owner or (lambda: turn)  # type: ignore[attr-defined]
+    return future
+
+
+def owner_of(future: Future[Any] | None) -> object:
+    """Return the `Turn` that is to set the result of *future*; None if that is not known."""
+    owner = getattr(future, "sysaudit_owner", None)
+    return owner() if owner else None
