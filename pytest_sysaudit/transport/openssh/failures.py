@@ -42,6 +42,7 @@ def failure(route: Route, *, timed_out: bool, said: str = "") -> Unreachable:
         timed_out: whether we ended it, for its time was over.
         said: its standard error.
     """
+    timed_out = timed_out or "timed out" in read(route.target).text
     for step in route.hops:
         story = read(step)
         if not story.inside:

@@ -238,6 +238,8 @@ class Loop:
 
     def _hear(self, entry: _Entry, stream: IO[bytes], _events: int) -> bool:
         """Read once; return whether something came."""
+        if stream not in entry.open:  # its end was told together with this
+            return False
         try:
             data = os.read(stream.fileno(), _CHUNK)
         except BlockingIOError:
@@ -290,7 +292,7 @@ class Loop:
     def _ended(self, entry: _Entry, _events: int) -> None:
         """Tell the end of a process, after all that it wrote; who else holds its pipes is not."""
         process = entry.pipe.process
-        if process is None or process.poll() is None:
+        if entry.pipe not in self._entries or process is None or process.poll() is None:
             return
         for stream in list(entry.open):
             while self._hear(entry, stream, 0):

@@ -210,7 +210,7 @@ class Router:
         user, port = target.setting("user"), getattr(target.entry, "port", None)
         options = [
             *_ALWAYS,
-            f"ConnectTimeout={ceil(target.setting('connect_timeout'))}",
+            f"ConnectTimeout={ceil(target.setting('connect_timeout') * self._steps)}",
             *([f"User={user}"] if user else []),
             *([f"Port={port}"] if port else []),
             *self._keys(target, ssh),
