@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Generator
 from typing import Any
@@ -129,9 +130,9 @@ class Progress:
         if self._board is None or not self._live or (now - self._shown < INTERVAL and not last):
             return
         self._shown = now
-        width = self._reporter._tw.fullwidth - 1  # noqa: SLF001 - no public name
+        width = shutil.get_terminal_size().columns - 1  # pytest's own takes 30 for 80
         line = self._board.live_line(width, now - self._since, self._lanes)
-        self._reporter.rewrite(line, erase=True)
+        self._reporter.rewrite(f"{line:<{width}}")
         self._reporter.currentfspath = -2  # so that others begin a new line
         self._reporter.flush()
 
