@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,6 @@ for d in /proc/[0-9]*; do
 done
 echo @end"""
 ASKS: tuple[Command, ...] = (_SCRIPT,)
-USES = ("accounts",)
 _STATUS = re.compile(r"/proc/(\d+)/status:(\w+):\s*(.*)")
 _HEAD = re.compile(rf"\s*((?:\S+\s+){{{len(_WORDS)}}})((?:\S+\s+){{{_START - 1}}}\S+) ")
 
@@ -90,8 +89,12 @@ def number(text: str) -> Value:
     return text
 
 
-def parse(text: str, accounts: Accounts) -> ProcessTable:
+def parse(text: str, accounts: Callable[[], Accounts]) -> ProcessTable:
     """Parse the output of the reading script: ``ps`` or ``proc``, the processes, the end mark.
+
+    Args:
+        text: the output.
+        accounts: returns the names of users and groups; ps says them itself.
 
     Raises:
         Incomplete: it is cut, or process 1 is missing: /proc shows our own processes only.
@@ -103,7 +106,7 @@ def parse(text: str, accounts: Accounts) -> ProcessTable:
     else:
         middle = lines.index("@args")
         arguments = dict(line.split(" ", 1) for line in lines[middle + 1 :])
-        table = ProcessTable(tuple(_from_proc(lines[:middle], arguments, accounts)))
+        table = ProcessTable(tuple(_from_proc(lines[:middle], arguments, accounts())))
     if not any(process["pid"] == 1 for process in table):
         raise Incomplete("ps shows our own processes only (/proc is mounted with hidepid)")
     return table
@@ -164,4 +167,4 @@ def _process(line: str) -> Mapping[str, Value]:
 
 def read(facts: Facts) -> ProcessTable:
     """Ask ps, or read /proc where there is no ps of procps."""
-    return parse(script(facts.run(_SCRIPT), "list of processes"), facts.accounts)
+    return parse(script(facts.run(_SCRIPT), "list of processes"), lambda: facts.accounts)

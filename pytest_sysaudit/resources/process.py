@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from pytest_sysaudit.facts.ps import ALIASES, ProcessTable, Value
 from pytest_sysaudit.resources.base import Absent, Module, Source
 
+_START = "%a %b %d %H:%M:%S %Y"
 #: Where testinfra's own processes keep how to ask for more.
 _MORE = "_get_process_attribute_by_pid"
 
@@ -30,12 +32,18 @@ class Process(dict[str, Any]):
     def _ask(self, name: str) -> Any:
         """Ask ps for a field that the table has not, and whether it is the same process still."""
         more = getattr(self._source.testinfra(), _MORE)(self["pid"], name)
-        if more["lstart"] != self["lstart"]:
+        if "lstart" in self and not _together(more["lstart"], self["lstart"]):
             raise Absent(f"{self!r} has ended; {self['pid']} is another process now")
         return more[name]
 
     def __repr__(self) -> str:
         return f"<process {self['comm']} (pid={self['pid']})>"
+
+
+def _together(first: str, second: str) -> bool:
+    """Whether two starts in the words of ps are the same; its clock may be off by a second."""
+    times = [datetime.strptime(text, _START) for text in (first, second)]  # noqa: DTZ007 - no zone
+    return abs(times[0] - times[1]) <= timedelta(seconds=2)
 
 
 class Processes(Module):
