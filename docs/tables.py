@@ -193,7 +193,8 @@ def facts() -> str:
     rows = []
     for name, place in TABLES.items():
         module = importlib.import_module(place.partition(":")[0])
-        rows.append([_code(f"host.facts.{name}"), _plain(module.__doc__)])
+        doc = pkgutil.resolve_name(place).__doc__ if ":" in place else module.__doc__
+        rows.append([_code(f"host.facts.{name}"), _plain(doc)])
     return _table(["table", "what it says"], rows)
 
 
