@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -130,7 +130,7 @@ class Progress:
         if self._board is None or not self._live or (now - self._shown < INTERVAL and not last):
             return
         self._shown = now
-        width = shutil.get_terminal_size().columns - 1  # pytest's own takes 30 for 80
+        width = _columns(self._reporter) - 1
         line = self._board.live_line(width, now - self._since, self._lanes)
         self._reporter.rewrite(f"{line:<{width}}")
         self._reporter.currentfspath = -2  # so that others begin a new line
@@ -141,6 +141,15 @@ def _is_live(config: pytest.Config, reporter: Any) -> bool:
     """Whether a line can be written over: on a terminal that nobody else writes to."""
     alone = getattr(config.option, "capture", "") != "no"
     return bool(reporter.isatty) and alone and os.environ.get("TERM", "") != "dumb"
+
+
+def _columns(reporter: Any) -> int:
+    """Return how wide the terminal is; pytest's own number is never below 40."""
+    with suppress(KeyError, ValueError):
+        return int(os.environ["COLUMNS"])
+    with suppress(AttributeError, OSError, ValueError):
+        return os.get_terminal_size(reporter._tw._file.fileno()).columns or 80  # noqa: SLF001
+    return 80
 
 
 def progress_of(session: pytest.Session, places: list[tuple[str, str]]) -> Progress | None:

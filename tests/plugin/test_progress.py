@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -64,11 +65,14 @@ def on_a_terminal(project, *arguments, columns=100, kill_at="", **environment):
         environment: variables over those of the tests.
     """
     ours, theirs = pty.openpty()
-    usual = {name: text for name, text in os.environ.items() if name not in ("CI", "NO_COLOR")}
+    termios.tcsetwinsize(ours, (24, columns))
+    usual = {
+        name: text for name, text in os.environ.items() if name not in ("CI", "NO_COLOR", "COLUMNS")
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "checks", *arguments],
         cwd=project.path,
-        env={**usual, "TERM": "xterm", "COLUMNS": str(columns), **environment},
+        env={**usual, "TERM": "xterm", **environment},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
