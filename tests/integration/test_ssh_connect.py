@@ -118,6 +118,7 @@ def test_no_common_key_exchange(tmp_path):
     with Sshd(tmp_path / "sshd", config=[only]) as server:
         text = reason(server.target())
     assert "no algorithm in common: its key exchange algorithms are sntrup761x25519-sha512" in text
+    assert "with `connection: openssh`, the ssh program is used" in text
 
 
 def test_frozen_server(sshd):
@@ -181,8 +182,10 @@ def test_paramiko_stays_quiet(sshd, tmp_path, capfd, caplog):
     with faults.babbling() as server:
         reason(at(server.address, tmp_path))
     transport = open_ssh(sshd.target(), Secrets(), {})
-    sshd.kill_sessions()
-    wait_until(lambda: not sshd.session_pids())
+    for _ in range(2):
+        assert transport.run(["true"]).ok
+        sshd.kill_sessions()
+        wait_until(lambda: not transport.connected)
     with pytest.raises(Exception, match="web1: "):
         transport.run(["true"])
     assert capfd.readouterr() == ("", "")

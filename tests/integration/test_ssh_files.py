@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from lab.sshd import Secrets, Sshd, needs_sshd, temporary_user
+from lab.sshd import Secrets, Sshd, needs_sshd, temporary_user, wait_until
 
 from pytest_sysaudit.errors import CannotAssess, ConnectionLost, Denied, Incomplete, NotApplicable
 from pytest_sysaudit.transport import command_files
@@ -113,21 +113,41 @@ def test_listing_has_a_limit(remote, folder, monkeypatch):
         remote.listdir(str(folder))
 
 
-def test_one_channel_is_kept(tmp_path):
+def test_files_need_no_channel_of_their_own(tmp_path):
     with Sshd(tmp_path / "sshd") as server:
         transport = open_ssh(server.target(), Secrets(), {})
         for _ in range(5):
             transport.read("/etc/hostname")
             transport.run(["true"])
         transport.close()
+        assert server.logged("Starting session:") == 1
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a mount namespace")
+def test_a_host_without_the_programs_is_read_over_sftp(tmp_path, folder):
+    hide = " && ".join(f"mount --bind /dev/null /usr/bin/{p}" for p in ("head", "stat", "find"))
+    wrap = ["unshare", "-m", "/bin/sh", "-c", f'{hide} && exec "$@"', "sh"]
+    with Sshd(tmp_path / "sshd", wrap=wrap) as server:
+        transport = open_ssh(server.target(), Secrets(), {})
+        for _ in range(2):
+            assert transport.read(f"{folder}/file") == bytes(range(256)) * 400
+            assert transport.stat(f"{folder}/link").size == len("file")
+            assert "dangling" in transport.listdir(str(folder))
+            with pytest.raises(NotApplicable, match="there is no"):
+                transport.read(f"{folder}/none")
+        transport.close()
         assert server.logged("Starting session: subsystem 'sftp'") == 1
 
 
 def test_connection_cut_between_reads(tmp_path):
+    """It gets a new one, once."""
     with Sshd(tmp_path / "sshd") as server:
         transport = open_ssh(server.target(), Secrets(), {})
-        transport.read("/etc/hostname")
-        server.kill_sessions()
+        for _ in range(2):
+            assert transport.read("/etc/hostname") == Path("/etc/hostname").read_bytes()
+            server.kill_sessions()
+            wait_until(lambda: not transport.connected)
         for _ in range(2):
             with pytest.raises(ConnectionLost, match="web1: "):
                 transport.read("/etc/hostname")

@@ -118,9 +118,13 @@ def test_signals(remote, name, number):
 
 
 def test_shell_around_the_command_is_killed(remote):
-    """sshd reports this one as an exit signal, which paramiko passes over."""
-    result = remote.run("echo before; kill -KILL $PPID; exit 1")
-    assert (result.exit_code, result.out) == (137, "before\n")
+    """What came of that one command is unknown; the next one gets another shell."""
+    with pytest.raises(
+        ConnectionLost, match="the shell ended before `sleep 7 & echo before"
+    ) as caught:
+        remote.run("sleep 7 & echo before; kill -KILL $PPID; exit 1")
+    assert not caught.value.final
+    assert remote.run(["echo", "next"]).out == "next\n"
 
 
 def test_output_is_binary_and_not_mixed(remote):
@@ -222,6 +226,42 @@ def test_total_timeout_ends_everything(mortal):
 
 
 def test_connection_killed_in_the_middle(fragile, mortal, tmp_path):
+    """The command that ran is lost and not run again; the next one gets a new connection, once."""
+    host = mortal()
+    before = fragile.logged("Accepted publickey")
+
+    def cut(mark):
+        wait_until((tmp_path / mark).exists)
+        fragile.kill_sessions()
+
+    for mark, final in (("first", False), ("second", True)):
+        cutter = threading.Thread(target=cut, args=[mark])
+        cutter.start()
+        with pytest.raises(ConnectionLost, match="broke while running `echo half") as caught:
+            host.run(f"echo half; echo x >>{tmp_path}/{mark}; sleep 30", timeout=25)
+        cutter.join()
+        assert caught.value.final is final
+        assert (tmp_path / mark).read_text() == "x\n"
+        if not final:
+            assert host.run(["echo", "again"]).out == "again\n"
+    for again in (lambda: host.run(["true"]), lambda: host.read("/etc/hostname")):
+        with pytest.raises(ConnectionLost, match="not tried, for the connection is gone") as caught:
+            again()
+        assert caught.value.final
+    assert fragile.logged("Accepted publickey") == before + 1
+
+
+def test_connection_killed_between_commands(fragile, mortal):
+    host = mortal()
+    for _ in range(2):
+        assert host.run(["echo", "works"]).out == "works\n"
+        fragile.kill_sessions()
+        wait_until(lambda: not host.connected)
+    with pytest.raises(ConnectionLost, match="broke, and broke again"):
+        host.run(["true"])
+
+
+def test_what_was_queued_when_the_connection_broke_runs_on_the_new_one(fragile, mortal, tmp_path):
     host = mortal()
 
     def cut():
@@ -230,22 +270,26 @@ def test_connection_killed_in_the_middle(fragile, mortal, tmp_path):
 
     cutter = threading.Thread(target=cut)
     cutter.start()
-    with pytest.raises(ConnectionLost, match="the connection broke while running `echo half"):
-        host.run(f"echo half; touch {tmp_path}/running; sleep 30", timeout=25)
+    running = f"touch {tmp_path}/running; sleep 30"
+    answers = host.run_many(["echo before", running, *(["echo", str(n)] for n in range(5))])
     cutter.join()
-    logins = fragile.logged("Accepted")
-    for again in (lambda: host.run(["true"]), lambda: host.read("/etc/hostname")):
-        with pytest.raises(ConnectionLost, match="not tried, for the connection is gone"):
-            again()
-    assert fragile.logged("Accepted") == logins
+    assert answers[0].out == "before\n"
+    assert isinstance(answers[1], ConnectionLost)
+    assert not answers[1].final
+    assert [answer.out for answer in answers[2:]] == [f"{n}\n" for n in range(5)]
 
 
-def test_connection_killed_between_commands(fragile, mortal):
-    host = mortal()
-    fragile.kill_sessions()
-    wait_until(lambda: not fragile.session_pids())
-    with pytest.raises(ConnectionLost):
-        host.run(["true"])
+def test_new_connection_to_a_host_that_shows_another_key_is_refused(tmp_path):
+    with Sshd(tmp_path / "sshd") as server:
+        known = {"known_hosts": str(server.known_hosts), "host_key_policy": "accept-new"}
+        host = open_ssh(server.target(ssh=known), Secrets(), {})
+        server.change_host_key()
+        server.known_hosts.unlink()  # so it would be taken as new
+        with pytest.raises(ConnectionLost, match="shows another host key"):
+            host.run(["true"])
+        with pytest.raises(ConnectionLost, match="not tried"):
+            host.run(["true"])
+        host.close()
 
 
 def test_network_that_breaks(sshd, tmp_path):
@@ -278,12 +322,12 @@ def test_network_that_goes_silent(sshd):
 
 @pytest.mark.slow
 def test_server_that_freezes(mortal, fragile):
-    host = mortal(open_timeout=0.8)
+    host = mortal(command_timeout=0.8, connect_timeout=0.5)
     fragile.freeze()
     try:
-        with pytest.raises(TimedOut, match=r"within 0.8 s \(open_timeout\)"):
+        with pytest.raises(TimedOut, match=r"within 0.8 s \(command_timeout\); it could not be"):
             host.run(["true"])
-        with pytest.raises((TimedOut, ConnectionLost), match="not tried"):
+        with pytest.raises(ConnectionLost, match=r"not tried.*does not answer any more, and no new"):
             host.run(["true"])
     finally:
         fragile.thaw()
@@ -315,8 +359,9 @@ def test_one_session_at_a_time_is_enough(tmp_path):
         host = open_ssh(server.target(), Secrets(), {})
         assert host.read("/etc/hostname") == Path("/etc/hostname").read_bytes()  # holds the session
         assert [host.run(f"echo {n}").out for n in range(5)] == [f"{n}\n" for n in range(5)]
-        with pytest.raises(TimedOut, match="could not be killed"):
+        with pytest.raises(TimedOut, match="it was killed"):
             host.run("exec sleep 3", timeout=0.3)
+        assert host.run(["echo", "next"]).out == "next\n"
         host.close()
 
 

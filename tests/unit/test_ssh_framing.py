@@ -1,4 +1,4 @@
-"""The framed scripts do the same in every shell that may be /bin/sh, or that reads the line."""
+"""Marks cut streams exactly, whatever comes between them, and in whatever pieces."""
 
 from __future__ import annotations
 
@@ -9,142 +9,73 @@ import threading
 import pytest
 
 from pytest_sysaudit.errors import CannotAssess
-from pytest_sysaudit.transport.ssh.deadline import Deadline, within
-from pytest_sysaudit.transport.ssh.framing import (
-    PRELUDE,
-    STOP,
-    Ended,
-    Exchange,
-    Overdue,
-    TooLarge,
-    command_line,
-    framed,
-    program,
-)
+from pytest_sysaudit.transport.shell.marks import Cutter
+from pytest_sysaudit.transport.shell.script import START, framed
+from pytest_sysaudit.transport.shell.shells import leaves_something
+from pytest_sysaudit.transport.ssh.deadline import within
 
-SHELLS = [name for name in ("dash", "bash", "busybox", "mksh", "zsh", "ksh") if shutil.which(name)]
+MARK = b"0123456789abcdef"
 LOGIN_SHELLS = [
     name for name in ("dash", "bash", "fish", "tcsh", "mksh", "zsh") if shutil.which(name)
 ]
-TAG = "0123456789abcdef"
-AWKWARD = ["printf", "%s|", "a b", "$x", "`y`", "it's", '"', "!!", "\\n", "a\nb", "%d", "é", ""]
 
 
-class Canned:
-    """A stream whose bytes come in the pieces it was given."""
-
-    def __init__(self, *pieces: tuple[bytes, bytes]) -> None:
-        self.out, self.err = bytearray(), bytearray()
-        self._pieces = list(pieces)
-        self.ended = False
-        self.exit_code = None
-
-    def wait(self, seconds: float) -> None:  # noqa: ARG002 - a stream has it
-        if not self._pieces:
-            self.ended = True
-            return
-        out, err = self._pieces.pop(0)
-        self.out += out
-        self.err += err
-
-    def write(self, data: bytes) -> None: ...
-
-    def close(self) -> None: ...
-
-    def kill(self) -> None: ...
-
-
-def argv_of(shell: str) -> list[str]:
-    return {"busybox": ["busybox", "sh"], "zsh": ["zsh", "--emulate", "sh"]}.get(shell, [shell])
-
-
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
 @pytest.mark.parametrize(
-    ("command", "expected"),
+    ("stream", "expected"),
     [
-        (AWKWARD, (0, "|".join([*AWKWARD[2:], ""]).encode(), b"")),
-        ("echo out; printf err >&2; exit 7", (7, b"out\n", b"err")),
-        ("printf '%s' no-newline", (0, b"no-newline", b"")),
-        ("kill -KILL $$", (137, b"", b"")),
-        ("cat", (0, b"input\0\xff", b"")),
-        (["false"], (1, b"", b"")),
-        ("if", (2, b"", None)),
+        (b"noise" + MARK + b"R12\n", [(b"noise", b"R12")]),
+        (MARK + b"0\n", [(b"", b"0")]),
+        (b"a\n" + MARK + b"0\nb" + MARK + b"137\n", [(b"a\n", b"0"), (b"b", b"137")]),
+        (MARK[:9] + MARK + b"\n", [(MARK[:9], b"")]),
+        (b"err" + MARK + b"K 5 6\nor" + MARK + b"\n", [(b"", b"K 5 6"), (b"error", b"")]),
+        (b"no end" + MARK + b"0", []),
     ],
-    ids=["awkward", "both", "no newline", "killed", "stdin", "false", "syntax error"],
+    ids=["noise", "empty", "two", "half a mark before it", "doorman in between", "no newline"],
 )
-def test_frames(shell, command, expected):
-    script = f"{PRELUDE}{framed(TAG, command)}exit $sysaudit_code\n"
-    argv = [*argv_of(shell), "-c", script]
-    done = subprocess.run(argv, input=b"input\0\xff", capture_output=True, check=False)
-    stream = Canned((done.stdout, done.stderr))
-    reply = Exchange(stream, TAG, 10_000).finish(Deadline(5))
-    assert (reply.exit_code, reply.out) == expected[:2]
-    assert expected[2] is None or reply.err == expected[2]
-    assert done.returncode == reply.exit_code
-    assert (bytes(stream.out), bytes(stream.err)) == (b"", b"")
+def test_streams_are_cut_at_their_marks(stream, expected, size):
+    cutter = Cutter(MARK, 1000)
+    found = []
+    for at in range(0, len(stream), size):
+        found += cutter.feed(stream[at : at + size])
+    assert found == expected
+
+
+def test_what_is_too_much_is_counted_and_not_kept():
+    cutter = Cutter(MARK, 10)
+    cutter.feed(b"x" * 500)
+    assert cutter.size > 400
+    assert cutter.feed(MARK + b"0\n") == [(b"x" * 10, b"0")]
+    assert cutter.size == 0
 
 
 @pytest.mark.parametrize("shell", LOGIN_SHELLS)
-def test_command_lines_mean_the_same_to_every_shell(shell):
-    script = f"{PRELUDE}{framed(TAG, AWKWARD)}"
-    done = subprocess.run([shell, "-c", command_line(script)], capture_output=True, check=False)
-    reply = Exchange(Canned((done.stdout, done.stderr)), TAG, 10_000).finish(Deadline(5))
-    assert reply.out == "|".join([*AWKWARD[2:], ""]).encode()
-
-
-def test_frames_that_come_byte_by_byte_amid_noise():
-    out = b"noise\n" + TAG.encode() + b"<\nbody" + TAG.encode() + b"> 12\nlate"
-    err = b"noise" + TAG.encode() + b"< 77\n" + TAG[:9].encode() + TAG.encode() + b">\n"
-    pieces = [(out[i : i + 1], err[i : i + 1]) for i in range(max(len(out), len(err)))]
-    stream = Canned(*pieces)
-    exchange = Exchange(stream, TAG, 10_000)
-    reply = exchange.finish(Deadline(5))
-    assert (reply.exit_code, reply.out, reply.err) == (12, b"body", TAG[:9].encode())
-    assert exchange.pid == 77
-    while not stream.ended:
-        stream.wait(0)
-    assert bytes(stream.out) == b"late"
-
-
-BEGIN = (f"{TAG}<\n".encode(), f"{TAG}< 5\n".encode())
-
-
-@pytest.mark.parametrize(
-    ("pieces", "seconds", "error"),
-    [
-        ([], 5, Ended),
-        ([BEGIN, (b"half", b"")], 5, Ended),
-        ([BEGIN, (f"all{TAG}> 0\n".encode(), b"")], 5, Ended),  # the other stream has no end
-        ([BEGIN, (f"{TAG}> 0".encode(), f"{TAG}>\n".encode())], 5, Ended),  # no newline: 0 or 01?
-        ([BEGIN, (b"x" * 200, b"")], 5, TooLarge),
-        ([BEGIN] * 3, 0, Overdue),
-    ],
-)
-def test_what_is_not_complete_is_no_answer(pieces, seconds, error):
-    with pytest.raises(error):
-        Exchange(Canned(*pieces), TAG, 150).finish(Deadline(seconds))
+def test_the_first_line_means_the_same_to_every_login_shell(shell):
+    text = b"echo \"it's $0\" '`\\' && exit 5\n"
+    done = subprocess.run([shell, "-c", START], input=text, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (5, b"it's /bin/sh `\\")
 
 
 def test_commands_that_cannot_be_sent():
     for command in ([], ["a\0"], "a\0b"):
         with pytest.raises(ValueError, match="not a command"):
-            program(command)
-    with pytest.raises(CannotAssess, match="too long"):
-        command_line("é" * 50_000)
+            framed(command, b"")
+    with pytest.raises(CannotAssess, match="too long to be sent"):
+        framed(["echo", "é" * 70_000], b"")
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_stop_ends_the_whole_family(shell):
-    body = "trap '' TERM; sleep 31 & sh -c 'sleep 32; :' & wait"
-    with subprocess.Popen(["sh", "-c", f"{body}; sleep 33"], start_new_session=True) as family:
-        subprocess.run(
-            [*argv_of(shell), "-c", f"sleep 0.3; {STOP}sysaudit_stop {family.pid}"],
-            check=False,
-            timeout=20,
-        )
-        assert family.wait(timeout=5) == -9
-    argv = ["pgrep", "-s", str(family.pid), "-r", "S,R,D"]  # nobody may have reaped the dead
-    assert subprocess.run(argv, capture_output=True, check=False).stdout == b""
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("sleep 5 &", True),
+        ("(a &) ; b", True),
+        (["sh", "-c", "daemon & wait"], True),
+        ("a && b || c >&2 2>&1 <&3 &>x", False),
+        (["grep", "-r", "x", "/etc"], False),
+    ],
+)
+def test_commands_that_may_leave_something(command, expected):
+    assert leaves_something(command) is expected
 
 
 def test_within():
@@ -155,18 +86,3 @@ def test_within():
     with pytest.raises(TimeoutError):
         within(0.05, never.wait)
     never.set()
-
-
-@pytest.mark.parametrize(
-    ("pieces", "pid"),
-    [
-        ([(b"", b"noise"), (b"", f"\n{TAG}< 4".encode()), (b"", b"2\n")], 42),
-        ([(b"", b"noise")], None),
-        ([], None),
-    ],
-    ids=["in pieces", "never", "nothing"],
-)
-def test_process_id_of_a_command_that_has_just_begun_is_waited_for(pieces, pid):
-    exchange = Exchange(Canned(*pieces), TAG, 1000)
-    exchange.hear(Deadline(30))
-    assert exchange.pid == pid

@@ -25,6 +25,7 @@ from pytest_sysaudit.transport.sudo import asks_password
 
 log = logging.getLogger("pytest_sysaudit.ssh")
 
+_KILL_TIME = 2.0
 _TTY = re.compile(r"must have a tty")
 #: What login shells read differently between single quotes.
 _AWKWARD = re.compile(r"['\\!\n]")
@@ -98,7 +99,7 @@ class SudoOpener:
         password: of the login user.
         name: how messages call the host.
         timeout: seconds that sudo may take to answer, each time it is asked.
-        kill: ends a process of the login user, as far as can be.
+        kill: ends a process of the login user; tells whether it tries.
     """
 
     def __init__(  # noqa: PLR0913 - each is one fact about how to become a user
@@ -109,7 +110,7 @@ class SudoOpener:
         *,
         name: str,
         timeout: float,
-        kill: Callable[[int], object],
+        kill: Callable[[int], bool],
     ) -> None:
         self._start = start
         self._user = user
@@ -217,10 +218,17 @@ class SudoOpener:
         try:
             yield
         except BaseException:
-            if not talk.over and talk.pid:
-                self._kill(talk.pid)
+            if not talk.over and talk.pid and self._kill(talk.pid):
+                self._see_it_end(talk)
             talk.pipe.close()
             raise
+
+    def _see_it_end(self, talk: _Talk) -> None:
+        end = time.monotonic() + _KILL_TIME
+        while not talk.over and time.monotonic() < end:
+            changed = talk.changed()
+            with contextlib.suppress(TimeoutError):
+                wait_for(changed, 0.0 if talk.over else max(0.0, end - time.monotonic()))
 
     def _denied(self, words: str, way_out: str = "") -> SudoRefused:
         if _TTY.search(words):

@@ -101,6 +101,7 @@ class Executor:
         self.may_renew = again is not None
         self._renewal: Once[str] = Once()
         self._death: CannotAssess | None = None
+        self._why = "the connection broke"
         self._lock = threading.Lock()
         self.shells = Shells(settings, self._start, self._kill)
 
@@ -371,7 +372,7 @@ class Executor:
         except CannotAssess as error:
             reason = str(error).removeprefix(f"{self.name}: ")
             self._set_death(
-                ConnectionLost(f"{self.name}: the connection broke, and no new one came: {reason}")
+                ConnectionLost(f"{self.name}: {self._why}, and no new one came: {reason}")
             )
             raise ConnectionLost(str(self._death)) from error
         self._way = way
@@ -394,6 +395,7 @@ class Executor:
         """Close the connection for *reason*; if that is *final*, there is no other."""
         if final or not self.may_renew or self._renewal.known("way"):
             self._set_death(reason)
+        self._why = str(reason).removeprefix(f"{self.name}: ")
         self._way.close()
 
     def close(self) -> None:
@@ -404,10 +406,10 @@ class Executor:
     def _start(self, line: str, hearer: Hearer) -> Pipe:
         return self._way.start(line, hearer)
 
-    def _kill(self, pid: int) -> None:
+    def _kill(self, pid: int) -> bool:
         """End a process of the login user that nobody listens to any more."""
         kill = request(["kill", "-KILL", str(pid)], timeout=STOP_TIME)
-        self.shells.submit_if_open(kill, None)
+        return self.shells.submit_if_open(kill, None)
 
 
 def _unbegun(item: Request) -> bool:

@@ -137,7 +137,8 @@ class Shell:
         self._looks = 0
         self._last = False
         self._looking: Request | None = None
-        self._over = False
+        self._opening = self._over = self._finished = False
+        self._exit_code: int | None = None
         self._closing = False
         self._queue: list[Callable[[], object]] = []
 
@@ -146,14 +147,21 @@ class Shell:
 
         Raises:
             CannotAssess: the opener's reason.
-            OSError: it is gone at once.
+            OSError: it was not even started.
         """
-        pipe = opener(self)
+        self._opening = True
+        try:
+            pipe = opener(self)
+        finally:
+            self._opening = False
         with self._lock:
             self._pipe = pipe
             self.opened = time.monotonic()
-            pipe.write(script.opening(self._mark, self._program))
+            over = self._over
+            self._control(script.opening(self._mark, self._program))
             self._pump()
+        if over:
+            self._finish()
 
     @property
     def alive(self) -> bool:
@@ -339,6 +347,16 @@ class Shell:
             if self._over:
                 return
             self._over = True
+            self._exit_code = exit_code
+            if self._pipe is None and self._opening:
+                return  # `open` goes on when it knows the pipe, which knows why
+        self._finish()
+
+    def _finish(self) -> None:
+        with self._lock:
+            if self._finished:
+                return
+            self._finished = True
             for number, request in enumerate((*self._sent, *self._held)):
                 begun = number == 0 and request.begun is not None
                 self._later(request.future.set_exception, ShellEnded() if begun else Again())
@@ -346,7 +364,7 @@ class Shell:
             self._held.clear()
             if not self.ready.done():
                 self._later(self.ready.set_exception, Again())
-            self._later(self.ended.set_result, exit_code)
+            self._later(self.ended.set_result, self._exit_code)
         self._tell()
 
     def close(self) -> None:
@@ -374,6 +392,7 @@ class Shell:
         """Close it and answer everybody at once, whatever the host does."""
         self.close()
         self.on_end(None)
+        self._finish()
 
     def _later(self, call: Callable[..., object], value: object) -> None:
         """Set a future when the lock is released: who waits for it may call us."""

@@ -41,13 +41,13 @@ class Shells:
     Args:
         settings: of the executor.
         start: starts a command line on the present connection.
-        kill: ends a process of the login user.
+        kill: ends a process of the login user; tells whether it tries.
 
     Attributes:
         give_up: closes a channel that is no shell, and tells whether there was one.
     """
 
-    def __init__(self, settings: Settings, start: Starter, kill: Callable[[int], object]) -> None:
+    def __init__(self, settings: Settings, start: Starter, kill: Callable[[int], bool]) -> None:
         self._settings = settings
         self._start = start
         self._kill = kill
@@ -80,15 +80,16 @@ class Shells:
                 self._open(shell, user)
             return
 
-    def submit_if_open(self, request: Request, user: str | None) -> None:
-        """Give *request* to an idle shell of *user*, or forget it."""
+    def submit_if_open(self, request: Request, user: str | None) -> bool:
+        """Give *request* to an idle shell of *user*; return whether there is one."""
         for shell in self._shells.get(user, ()):
             if shell.alive and not shell.load:
                 try:
                     shell.submit([request])
                 except OSError:
                     continue
-                return
+                return True
+        return False
 
     def _pick(self, user: str | None) -> tuple[Shell | None, bool]:
         """Return the shell that comes first, and whether it is new; None: there is no room."""
@@ -200,6 +201,7 @@ class Shells:
         with self._lock:
             gone = [shell for shells in self._shells.values() for shell in shells]
             self._shells.clear()
+            self._refused_at = self._refused_since = self._ended_at = -SLOT_TIME
         for shell in gone:
             shell.abandon()
 

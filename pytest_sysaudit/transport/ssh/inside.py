@@ -220,8 +220,8 @@ class Ends:
         table[common.MSG_CHANNEL_OPEN_FAILURE] = self._refused
         table[common.MSG_NEWKEYS] = self._newkeys
 
-    def open(self, end: End, window: int) -> paramiko.Channel:
-        """Ask for a session channel; *end* hears what becomes of it."""
+    def new(self, end: End, window: int) -> paramiko.Channel:
+        """Return a session channel that is not asked for yet; *end* hears what becomes of it."""
         transport = self._transport
         packet = transport.default_max_packet_size
         with transport.lock:
@@ -233,10 +233,13 @@ class Ends:
             channel._set_transport(transport)  # type: ignore[attr-defined]  # noqa: SLF001
             channel._set_window(window, packet)  # type: ignore[attr-defined]  # noqa: SLF001
             self._ends[number] = (end, channel)
-        transport._send_user_message(  # noqa: SLF001
-            _message(common.cMSG_CHANNEL_OPEN, "session", number, window, packet)
-        )
         return channel
+
+    def ask(self, channel: paramiko.Channel) -> None:
+        """Ask the server to open *channel*."""
+        number, packet = channel.chanid, channel.in_max_packet_size
+        kind = common.cMSG_CHANNEL_OPEN
+        self._send(_message(kind, "session", number, channel.in_window_size, packet))
 
     def execute(self, remote: int, line: str) -> None:
         """Start *line* on the server's channel *remote*; there is no answer but the command's."""

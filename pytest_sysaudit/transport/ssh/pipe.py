@@ -51,7 +51,8 @@ class ChannelPipe:
         self._sending = self._closed = self._over = False
         self._code: int | None = None
         self._credit = 0
-        self._channel = ends.open(self, WINDOW)
+        self._channel = ends.new(self, WINDOW)
+        ends.ask(self._channel)
         if guess:
             ends.execute(0, line)
 
@@ -94,7 +95,7 @@ class ChannelPipe:
                 self.gone()
                 return
             with self._lock:
-                self._window = max(0, window - self._sent)
+                self._window = window - self._sent  # below 0: OpenSSH widens it with the command
         else:
             self._ends.execute(remote, self._line)
             with self._lock:

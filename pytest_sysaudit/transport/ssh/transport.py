@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pytest_sysaudit.ssh")
 T = TypeVar("T")
 
-_NO_SUCH_PROGRAM = 127
+_NO_PROGRAM = (126, 127)
 _SFTP_TRIES = 20
 _PAUSE = 0.05
 
@@ -170,6 +170,11 @@ class SshTransport:
         self.identity = {**self.identity, **told(answer.stdout)}
         log.debug("%s: open: %s", self.name, self.identity)
 
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands at this moment."""
+        return self._connection.alive
+
     def ahead(self) -> Mapping[str | tuple[str, ...], CommandResult | CannotAssess]:
         """Return what came of the commands that were sent with the login, by command.
 
@@ -240,7 +245,7 @@ class SshTransport:
 
     def _file_command(self, user: str, command: Command) -> CommandResult:
         result = self._executor.run(command, user=user)
-        if result.exit_code == _NO_SUCH_PROGRAM:
+        if result.exit_code in _NO_PROGRAM:
             raise _NoProgram(result.err.strip() or "a program is missing")
         return result
 

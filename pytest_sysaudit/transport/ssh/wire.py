@@ -106,7 +106,10 @@ class Wire(Wakeful):
             return StockPipe(self, line, hearer, self.channel_timeout)
         openssh = self._knows_banner("OpenSSH")
         guess, self.guess = self.guess and openssh, False
-        pipe = ChannelPipe(self._ends, line, hearer, guess=guess, gentle=not openssh)
+        try:
+            pipe = ChannelPipe(self._ends, line, hearer, guess=guess, gentle=not openssh)
+        except (EOFError, paramiko.SSHException) as error:
+            raise OSError("the connection is gone") from error
         if guess:
             self._guessed = pipe
         return pipe
