@@ -1,4 +1,4 @@
-"""Open connections and Unix sockets, as the kernel lists them in /proc/net."""
+"""Open connections and Unix sockets, as ss and the kernel list them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from pytest_sysaudit.transport.base import Command
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
+#: ss gets all of them in few pieces; reading /proc/net/tcp may miss one while others come and go.
 #: A kernel without IPv6 has no files for it; if_inet6 is empty where no interface may have one.
 _SCRIPT = """cd /proc/net || exit
-for name in tcp tcp6 udp udp6; do
-  [ -e $name ] || continue
-  sed -n "2,\\$s/^/$name /p" $name || exit
-done
+if command -v ss >/dev/null && out=$(ss -Hntu state established); then
+  printf 'ss\\n%s\\n' "$out"
+else
+  echo proc
+  for name in tcp tcp6 udp udp6; do
+    [ -e $name ] || continue
+    sed -n "2,\\$s/^/$name /p" $name || exit
+  done
+fi
 echo @unix
 cat unix || exit
 echo @inet6
@@ -74,12 +80,24 @@ def parse(text: str) -> Connections:
     unix, inet6 = lines.index("@unix"), lines.index("@inet6")
     if unix + 1 == inet6:
         raise CannotAssess("/proc/net/unix is empty")
-    connections = parse_lines("/proc/net", "\n".join(lines[:unix]), _connection)
+    one = {"ss": _ss_line, "proc": _proc_line}[lines[0]]
+    connections = parse_lines(f"connections ({lines[0]})", "\n".join(lines[1:unix]), one)
     sockets = parse_lines("/proc/net/unix", "\n".join(lines[unix + 2 : inet6]), _unix)
     return Connections(tuple(connections), tuple(sockets), inet6 + 1 < len(lines))
 
 
-def _connection(line: str) -> Connection | None:
+def _ss_line(line: str) -> Connection:
+    protocol, _, _, local, remote, *_ = line.split()
+    return Connection(protocol, *_split(local), *_split(remote))
+
+
+def _split(text: str) -> tuple[str, int]:
+    address, _, port = text.rpartition(":")
+    plain = address.replace("[", "").replace("]", "").partition("%")[0]  # [fe80::1]%eth0
+    return _unmapped(ipaddress.ip_address(plain)), int(port)
+
+
+def _proc_line(line: str) -> Connection | None:
     name, _, local, remote, state, *_ = line.split()
     if state != _ESTABLISHED:
         return None
@@ -91,9 +109,11 @@ def _endpoint(text: str) -> tuple[str, int]:
     digits, _, port = text.partition(":")
     data = bytes.fromhex(digits)
     swapped = b"".join(data[i : i + 4][::-1] for i in range(0, len(data), 4))
-    address = ipaddress.ip_address(swapped)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address), int(port, 16)
+    return _unmapped(ipaddress.ip_address(swapped)), int(port, 16)
+
+
+def _unmapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _unix(line: str) -> UnixSocket | None:
@@ -105,5 +125,5 @@ def _unix(line: str) -> UnixSocket | None:
 
 
 def read(facts: Facts) -> Connections:
-    """Read the files of /proc/net."""
+    """Ask ss and /proc/net."""
     return parse(script(facts.run(_SCRIPT), "list of connections"))

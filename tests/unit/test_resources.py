@@ -83,9 +83,9 @@ def proc(*digits):
     return says("ss -Hlntup", "proc\n" + lines.replace(": 0:", " 0:") + "@end\n")
 
 
-def net(inet6):
+def net(inet6, connections="ss\n"):
     unix = "Num RefCount\n0000: 00000002 00000000 00010000 0001 01 55 /run/a b\n"
-    return says("/proc/net ||", f"@unix\n{unix}@inet6\n{inet6}@end\n")
+    return says("/proc/net ||", f"{connections}@unix\n{unix}@inet6\n{inet6}@end\n")
 
 
 ANY6 = ("tcp6", "0" * 32)
@@ -122,6 +122,35 @@ ANY6 = ("tcp6", "0" * 32)
 )
 def test_sockets(spec, canned, expected):
     assert ask(f"host.socket({spec}).is_listening", canned) is expected
+
+
+@pytest.mark.parametrize(
+    "connections",
+    [
+        (
+            "ss\ntcp 0 0 127.0.0.1:22 127.0.0.9:7\ntcp 0 0 [::ffff:1.2.3.4]:22 [::ffff:1.2.3.5]:8\n"
+            "tcp 0 0 [fe80::1]%eth0:22 [fe80::2]:9\nudp 0 0 127.0.0.1:22 127.0.0.9:6\n"
+        ),
+        (
+            "proc\ntcp 0: 0100007F:0016 0900007F:0007 01 0\ntcp 0: 0100007F:0016 0800007F:0007 06 0\n"
+            "tcp6 0: 0000000000000000FFFF000004030201:0016 0000000000000000FFFF000005030201:0008 01 0\n"
+            "tcp6 0: 000080FE000000000000000001000000:0016 000080FE000000000000000002000000:0009 01 0\n"
+            "udp 0: 0100007F:0016 0900007F:0006 01 0\n"
+        ),
+    ],
+    ids=["ss", "proc"],
+)
+def test_clients(connections):
+    def clients(spec):
+        return ask(f"host.socket({spec!r}).clients", net("", connections))
+
+    four = [("127.0.0.9", 7), ("1.2.3.5", 8)]
+    assert clients("tcp://127.0.0.1:22") == four[:1]
+    assert clients("tcp://0.0.0.0:22") == four
+    assert clients("tcp://:::22") == [("fe80::2", 9)]
+    assert clients("tcp://22") == [*four, ("fe80::2", 9)]
+    assert clients("tcp://23") == []
+    assert clients("udp://22") == [("127.0.0.9", 6)]
 
 
 @pytest.mark.parametrize("spec", ["tcp://x", "tcp://300.0.0.1:22", "sctp://22", "22", "tcp://1:x"])
