@@ -60,9 +60,9 @@ def asks_of(
     """Return what reading the tables *names*, and *keys* of keyed ones, begins with.
 
     A table's module says it: ``ASKS``, its commands, or a function that returns them; ``ROWS``,
-    what it asks of keyed tables; ``USES``, the tables that it asks in turn. ``ASKS_HERE`` stands
-    for ``ASKS`` where the transport can measure this very machine. A table without them asks when
-    it is read, and not before.
+    what it asks of keyed tables; ``USES``, the tables that it asks in turn. ``ASKS_HERE`` and
+    ``ROWS_HERE`` stand for them where the transport can measure this very machine. A table without
+    all that asks when it is read, and not before.
 
     Args:
         tables: where each table is read.
@@ -75,7 +75,7 @@ def asks_of(
     rows = {name: list(each) for name, each in (keys or {}).items()}
     for name in _with_used(tables, names):
         source = _source(tables[name])
-        for table, each in getattr(source, "ROWS", {}).items():
+        for table, each in _of(source, "ROWS", {}, here=here).items():
             rows.setdefault(table, []).extend(each)
         for command in _commands(source, here=here):
             text = _hashable(command)
@@ -116,7 +116,10 @@ def _source(reader: str | Reader) -> object:
 
 
 def _commands(source: object, *, here: bool) -> Sequence[Command]:
-    asks = getattr(source, "ASKS", ())
-    if here:
-        asks = getattr(source, "ASKS_HERE", asks)
+    asks = _of(source, "ASKS", (), here=here)
     return cast("Sequence[Command]", asks() if callable(asks) else asks)
+
+
+def _of(source: object, name: str, default: Any, *, here: bool) -> Any:
+    found = getattr(source, name, default)
+    return getattr(source, f"{name}_HERE", found) if here else found

@@ -252,7 +252,9 @@ def _asks() -> tuple[Command, ...]:
 
 
 ASKS = _asks
+ROWS = {"small_files": ("/proc/loadavg", "/proc/meminfo", "/proc/stat", "/proc/uptime")}
 ASKS_HERE: tuple[Command, ...] = ()
+ROWS_HERE: Mapping[str, tuple[str, ...]] = {}
 
 
 def read(facts: Facts) -> Health:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_sysaudit.errors import CannotAssess, Incomplete
+from pytest_sysaudit.errors import CannotAssess, Incomplete, NotApplicable
 from pytest_sysaudit.facts import health_users, sockets
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.health import (
@@ -18,6 +18,7 @@ from pytest_sysaudit.facts.health import (
     is_disk,
     unique_disks,
 )
+from pytest_sysaudit.facts.small_files import SmallFiles
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.text import first_line
 from pytest_sysaudit.transport.base import CommandResult
@@ -49,17 +50,16 @@ _PROCESSES = """echo $$
 cat /proc/[0-9]*/stat 2>/dev/null
 :"""
 COMMANDS: Mapping[str, str] = {
-    "load": "cat /proc/loadavg",
-    "memory": "cat /proc/meminfo",
-    "stat": "grep -E '^(cpu|btime)' /proc/stat",
-    "uptime": "cat /proc/uptime",
     "disks": DISKS,
     "processes": _PROCESSES,
     "listening": sockets.SCRIPT,
     "users": health_users.SCRIPT,
 }
+LOAD, MEMORY, STAT, UPTIME = "/proc/loadavg", "/proc/meminfo", "/proc/stat", "/proc/uptime"
+FILES = (LOAD, MEMORY, STAT, UPTIME)
+"""Read in one process with other small files."""
 _CPU = f"head -n 1 /proc/stat; sleep {CPU_INTERVAL}; head -n 1 /proc/stat"
-_STAT = re.compile(
+_PROCESS = re.compile(
     rb"^(\d+) \(.{0,64}?\) ([A-Za-z]) -?\d+ -?\d+ (-?\d+) ", re.MULTILINE | re.DOTALL
 )
 _USER = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+)')
@@ -71,21 +71,29 @@ def read_there(facts: Facts) -> Health:
 
     Only `Health.cpu_percent`, which takes its time, is a second one when it is asked for.
     """
-    answers = dict(zip(COMMANDS, facts.batch(list(COMMANDS.values())), strict=True))
+    files: SmallFiles = facts.small_files
+    missing = files.unasked(FILES)
+    wanted = [*COMMANDS.values(), *([files.command(missing)] if missing else [])]
+    answers = dict(zip((*COMMANDS, "files"), facts.batch(wanted), strict=False))
+    if missing:
+        files.take(missing, answers["files"])
 
     def part(parse: Callable[[CommandResult], Plain], command: str) -> Callable[[], Plain]:
         return partial(_parse, parse, answers[command])
 
+    def file(parse: Callable[[str], Plain], path: str) -> Callable[[], Plain]:
+        return partial(_parse_file, parse, files, path)
+
     parts = {
-        "cpu_count": part(cpu_count, "stat"),
-        "load": part(load, "load"),
-        "memory": part(memory, "memory"),
-        "swap": part(swap, "memory"),
+        "cpu_count": file(cpu_count, STAT),
+        "load": file(load, LOAD),
+        "memory": file(memory, MEMORY),
+        "swap": file(swap, MEMORY),
         "disks": part(disks, "disks"),
         "processes": part(processes, "processes"),
         "listening": part(listening, "listening"),
-        "boot_time": part(boot_time, "stat"),
-        "uptime": part(uptime, "uptime"),
+        "boot_time": file(boot_time, STAT),
+        "uptime": file(uptime, UPTIME),
         "users": part(health_users.parse, "users"),
     }
     return Health({**parts, "cpu_percent": lambda: cpu_percent(facts.run(_CPU))})
@@ -97,36 +105,43 @@ def _parse(parse: Callable[[CommandResult], Plain], answer: CommandResult | Cann
     return parse(answer)
 
 
-def load(result: CommandResult) -> Plain:
+def _parse_file(parse: Callable[[str], Plain], files: SmallFiles, path: str) -> Plain:
+    try:
+        return parse(files[path])
+    except NotApplicable as error:  # every Linux has it
+        raise CannotAssess(f"{error}; is /proc mounted?") from error
+
+
+def load(text: str) -> Plain:
     """Parse /proc/loadavg."""
-    one, five, fifteen, *_ = result.expect().out.split()
+    one, five, fifteen, *_ = text.split()
     return [float(one), float(five), float(fifteen)]
 
 
-def memory(result: CommandResult) -> Plain:
+def memory(text: str) -> Plain:
     """Parse /proc/meminfo for main memory."""
-    values = _meminfo(result)
+    values = _meminfo(text)
     return {"total": values["MemTotal"], "available": values["MemAvailable"]}
 
 
-def swap(result: CommandResult) -> Plain:
+def swap(text: str) -> Plain:
     """Parse /proc/meminfo for swap space."""
-    values = _meminfo(result)
+    values = _meminfo(text)
     return {"total": values["SwapTotal"], "used": values["SwapTotal"] - values["SwapFree"]}
 
 
-def _meminfo(result: CommandResult) -> dict[str, int]:
+def _meminfo(text: str) -> dict[str, int]:
     def one(line: str) -> tuple[str, int]:
         name, value = line.split(":")
         number, *unit = value.split()
         return name, int(number) * (1024 if unit == ["kB"] else 1)
 
-    return dict(parse_lines("/proc/meminfo", result.expect().out, one))
+    return dict(parse_lines("/proc/meminfo", text, one))
 
 
-def cpu_count(result: CommandResult) -> Plain:
+def cpu_count(text: str) -> Plain:
     """Count the CPUs in /proc/stat."""
-    count = len(re.findall(r"^cpu\d+ ", result.expect().out, re.MULTILINE))
+    count = len(re.findall(r"^cpu\d+ ", text, re.MULTILINE))
     if not count:
         raise CannotAssess("/proc/stat: no CPU in it")
     return count
@@ -141,20 +156,20 @@ def cpu_percent(result: CommandResult) -> Plain:
     return 100 * (sum(spent) - idle) / sum(spent) if sum(spent) else 0.0
 
 
-def boot_time(result: CommandResult) -> Plain:
+def boot_time(text: str) -> Plain:
     """Parse the btime line of /proc/stat: seconds since the epoch."""
-    return float(re.findall(r"^btime (\d+)$", result.expect().out, re.MULTILINE)[0])
+    return float(re.findall(r"^btime (\d+)$", text, re.MULTILINE)[0])
 
 
-def uptime(result: CommandResult) -> Plain:
+def uptime(text: str) -> Plain:
     """Parse /proc/uptime: seconds."""
-    return float(result.expect().out.split()[0])
+    return float(text.split(maxsplit=1)[0])
 
 
 def processes(result: CommandResult) -> Plain:
     """Parse the process id of our shell and every /proc/PID/stat."""
     own, _, rest = result.expect().stdout.partition(b"\n")
-    found = {pid: (state, session) for pid, state, session in _STAT.findall(rest)}
+    found = {pid: (state, session) for pid, state, session in _PROCESS.findall(rest)}
     if b"1" not in found:
         raise Incomplete("processes: only our own are visible (/proc is mounted with hidepid)")
     # What reads this is seen as well, and its dead children are zombies for a moment.

@@ -15,7 +15,7 @@ from lab.sshd import Sshd, needs_sshd
 
 import pytest_sysaudit
 from pytest_sysaudit.errors import CannotAssess
-from pytest_sysaudit.facts import open_facts
+from pytest_sysaudit.facts import open_facts, sockets
 from pytest_sysaudit.facts.health_shell import read_there
 from pytest_sysaudit.host import Host
 from pytest_sysaudit.inventory import model
@@ -123,7 +123,7 @@ def test_sockets_are_found_without_ss_too(tmp_path):
         (tmp_path / name).symlink_to(f"/bin/{name}")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        result = here().run(f"PATH={tmp_path}\n{health_shell._LISTENING}")
+        result = here().run(f"PATH={tmp_path}\n{sockets.SCRIPT}")
         assert result.stdout.startswith(b"proc\n")
         found = health_shell.listening(result)
     assert {"protocol": "tcp", "address": "127.0.0.1", "port": port} in found

@@ -150,7 +150,11 @@ class FakeTransport:
         words = shlex.split(script.removeprefix(PREAMBLE))
         sections = [words[i + 1 : i + 3] for i in range(0, len(words) - 4, 3)]
         for name, text in sections:
-            code, section_out, section_err = self._answer(text)
+            if text.endswith(small_files.PREAMBLE):
+                said = self._small_files(text)
+                code, section_out, section_err = said.exit_code, said.stdout, said.stderr
+            else:
+                code, section_out, section_err = self._answer(text)
             begin = f"\n{_MARK} begin {name}\n".encode()
             end = f"\n{_MARK} end {name} {code}\n".encode()
             out += begin + section_out + end

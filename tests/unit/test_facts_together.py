@@ -8,6 +8,7 @@ import pytest
 from lab.fake import FakeTransport
 
 from pytest_sysaudit.errors import CannotAssess, ConnectionLost, Denied, NotApplicable, TimedOut
+from pytest_sysaudit.facts import TABLES as REGISTERED
 from pytest_sysaudit.facts import KeyedTable, open_facts
 from pytest_sysaudit.facts.asks import Ask, asks_of
 from pytest_sysaudit.transport.base import show
@@ -167,6 +168,11 @@ def test_asks_leave_out_what_is_unknown_and_what_stands_twice():
         Ask(("more", "words")),
         Ask("words"),
     )
+
+
+def test_health_of_this_machine_is_measured_and_not_asked():
+    assert asks_of(REGISTERED, ["health"], here=True) == ()
+    assert len(asks_of(REGISTERED, ["health"])) > 1
 
 
 def test_two_tables_of_one_command_share_its_answer():
