@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
 from pytest_sysaudit.facts.outcome import Failure, Outcome, attempt
 from pytest_sysaudit.lanes import wait_for
+from pytest_sysaudit.lanes.turn import owned
 from pytest_sysaudit.transport.base import CommandResult
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class KeyedTable(ABC, Generic[Row]):
 
     def _claim(self, keys: Iterable[str]) -> dict[str, _Slot]:
         with self._lock:
-            mine: dict[str, _Slot] = {key: Future() for key in keys if key not in self._rows}
+            mine: dict[str, _Slot] = {k: owned(Future()) for k in keys if k not in self._rows}
             self._rows.update(mine)
         return mine
 

@@ -58,8 +58,9 @@ def wait_for(future: Future[T], timeout: float | None = None) -> T:
 
 def current_turn() -> Turn | None:
     """Return what gives the turn away here; None outside of a lane."""
-    greenlet: Any = sys.modules.get("greenlet")
-    return getattr(greenlet.getcurrent(), "sysaudit_turn", None) if greenlet else None
+    # in another thread it may be half imported yet: then this one is in no lane
+    current: Any = getattr(sys.modules.get("greenlet"), "getcurrent", None)
+    return getattr(current(), "sysaudit_turn", None) if current else None
 
 
 def owned(future: Future[T], owner: Callable[[], object] | None = None) -> Future[T]:
