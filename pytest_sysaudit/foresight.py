@@ -179,84 +179,84 @@ class _Reader:
 
     def _value(self, node: ast.AST | None) -> Any:
         """Return what *node* stands for: one of the things above, `Values`, or None."""
-        method = getattr(self, f"_{type(node).__name__.lower()}", None)
+        method = getattr(self, f"_on_{type(node).__name__.lower()}", None)
         if method is not None:
             return method(node)
         if node is not None:
             self.read(list(ast.iter_child_nodes(node)))
         return None
 
-    def _constant(self, node: ast.Constant) -> Values:
+    def _on_constant(self, node: ast.Constant) -> Values:
         return possible.always(node.value)
 
-    def _name(self, node: ast.Name) -> Any:
+    def _on_name(self, node: ast.Name) -> Any:
         if node.id in self._names:
             return self._names[node.id]
         known = self._function.__globals__.get(node.id)
         return possible.always(known) if isinstance(known, _PLAIN) and known is not None else None
 
-    def _tuple(self, node: ast.Tuple | ast.List | ast.Set) -> Values | None:
+    def _on_tuple(self, node: ast.Tuple | ast.List | ast.Set) -> Values | None:
         parts = [self._see(part) for part in node.elts]
         if not all(callable(part) for part in parts):
             return None
         return possible.combined(parts)
 
-    _list = _set = _tuple
+    _on_list = _on_set = _on_tuple
 
-    def _joinedstr(self, node: ast.JoinedStr) -> Values | None:
+    def _on_joinedstr(self, node: ast.JoinedStr) -> Values | None:
         parts = [self._value(part) for part in node.values]
         return possible.joined(parts) if all(map(callable, parts)) else None
 
-    def _formattedvalue(self, node: ast.FormattedValue) -> Values | None:
+    def _on_formattedvalue(self, node: ast.FormattedValue) -> Values | None:
         value: Values | None = self._see(node.value)
         return value if node.format_spec is None and callable(value) else None
 
-    def _binop(self, node: ast.BinOp) -> Values | None:
+    def _on_binop(self, node: ast.BinOp) -> Values | None:
         left, right = self._value(node.left), self._value(node.right)
         known = isinstance(node.op, ast.Add) and callable(left) and callable(right)
         return possible.added(left, right) if known else None
 
-    def _ifexp(self, node: ast.IfExp) -> Values | None:
+    def _on_ifexp(self, node: ast.IfExp) -> Values | None:
         self._see(node.test)
         one, other = self._value(node.body), self._value(node.orelse)
         return possible.either(one, other) if callable(one) and callable(other) else None
 
-    def _assign(self, node: ast.Assign) -> None:
+    def _on_assign(self, node: ast.Assign) -> None:
         value = self._value(node.value)
         for target in node.targets:
             self._bind(target, value)
 
-    def _annassign(self, node: ast.AnnAssign) -> None:
+    def _on_annassign(self, node: ast.AnnAssign) -> None:
         self._bind(node.target, self._value(node.value))
 
-    def _namedexpr(self, node: ast.NamedExpr) -> Any:
+    def _on_namedexpr(self, node: ast.NamedExpr) -> Any:
         value = self._value(node.value)
         self._bind(node.target, value)
         return value
 
-    def _for(self, node: ast.For) -> None:
+    def _on_for(self, node: ast.For) -> None:
         self._bind(node.target, possible.items(self._value(node.iter)))
         self.read([*node.body, *node.orelse])
 
-    def _comprehension(self, node: ast.comprehension) -> None:
+    def _on_comprehension(self, node: ast.comprehension) -> None:
         self._bind(node.target, possible.items(self._value(node.iter)))
         self.read(node.ifs)
 
-    def _listcomp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Values | None:
+    def _on_listcomp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Values | None:
         before = dict(self._names)
         self.read(node.generators)
         each = self._see(node.elt)
         self._names = before
         return (lambda params: (each(params),)) if callable(each) else None
 
-    _setcomp = _generatorexp = _listcomp
+    _on_setcomp = _on_generatorexp = _on_listcomp
 
-    def _dictcomp(self, node: ast.DictComp) -> None:
+    def _on_dictcomp(self, node: ast.DictComp) -> None:
         before = dict(self._names)
         self.read([*node.generators, node.key, node.value])
         self._names = before
 
-    def _with(self, node: ast.With) -> None:
+    def _on_with(self, node: ast.With) -> None:
         for item in node.items:
             call = item.context_expr
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
@@ -268,16 +268,16 @@ class _Reader:
                 self._bind(item.optional_vars, value)
         self.read(node.body)
 
-    def _functiondef(self, node: ast.FunctionDef | ast.Lambda) -> None:
+    def _on_functiondef(self, node: ast.FunctionDef | ast.Lambda) -> None:
         before = dict(self._names)
         for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
             self._names[each.arg] = None
         self.read(node.body if isinstance(node.body, list) else [node.body])
         self._names = before
 
-    _lambda = _functiondef
+    _on_lambda = _on_functiondef
 
-    def _attribute(self, node: ast.Attribute) -> Any:
+    def _on_attribute(self, node: ast.Attribute) -> Any:
         whose = self._value(node.value)
         if whose is _HOST:
             return self._of_host(node.attr)
@@ -301,14 +301,14 @@ class _Reader:
         self._sight.tables.add(name)
         return None
 
-    def _subscript(self, node: ast.Subscript) -> Values | None:
+    def _on_subscript(self, node: ast.Subscript) -> Values | None:
         whose, index = self._value(node.value), self._value(node.slice)
         if isinstance(whose, _Keyed) and callable(index):
             self._sight.rows.append((whose.table, index))
         known = callable(whose) and callable(index)
         return possible.subscript(whose, index) if known else None
 
-    def _call(self, node: ast.Call) -> Any:
+    def _on_call(self, node: ast.Call) -> Any:
         arguments = [self._see(each) for each in node.args]
         named = {each.arg: self._see(each.value) for each in node.keywords}
         if isinstance(node.func, ast.Name):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.plan import Plan
 from pytest_sysaudit.foresight import EVERY_RESOURCE, NOTHING, foresee, make_plan
+from pytest_sysaudit.resources.needs import NEEDS as REAL_NEEDS
 from pytest_sysaudit.resources.needs import Need
 
 
@@ -98,6 +101,12 @@ def comprehension(host):
     assert not [p for p in FOLDERS if not host.file(p).exists]
 
 
+def starred(host):
+    for path in (*FOLDERS, "/a"):
+        assert host.file(path).exists
+    assert host.file("/b").mode in (*(1, 2), 3)
+
+
 def joined(host):
     top = "/etc" + "/ssh"
     assert host.file(top + "/sshd_config").exists
@@ -184,6 +193,7 @@ def other_argument(machine):
         (loop_over_pairs, ["paths:/etc/group", "paths:/etc/shadow"]),
         (loop_over_sorted_names, ["paths:/etc/group", "paths:/etc/shadow"]),
         (comprehension, ["paths:/a", "paths:/b", "paths:/etc", "paths:/var"]),
+        (starred, ["paths:/b"]),
         (joined, ["paths:/etc/ssh/sshd_config"]),
         (either, ["packages", "units:dropbear.service", "units:ssh.service"]),
         (table_of_a_resource, ["processes"]),
@@ -258,3 +268,13 @@ def test_the_commands_of_a_plan_are_known_before_any_connection():
     table.ASKS = ("one", ["two", "words"])
     plan = Plan(("table", "unknown"), {"paths": ("/a",)})
     assert plan.commands({"table": table}) == ("one", ("two", "words"))
+
+
+@pytest.mark.parametrize("family", ["linux", "ssh", "health"])
+def test_every_shipped_check_of_hosts_is_foreseen(family):
+    package = importlib.import_module(f"pytest_sysaudit.checks.{family}")
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        checks = vars(importlib.import_module(module.name)).items()
+        for check in [function for name, function in checks if name.startswith("test_")]:
+            found = foresee(check, {"host"}, REAL_NEEDS)
+            assert found.tables or found.rows, f"{module.name}: {check.__name__}"
