@@ -32,13 +32,15 @@ from testinfra.modules.package import (
     RpmPackage,
 )
 from testinfra.modules.process import Process
-from testinfra.modules.service import Service, SystemdService, SysvService
+from testinfra.modules.service import OpenRCService, Service, SystemdService, SysvService
 
 from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete
 from pytest_sysaudit.queries import NOT_RUN, denied, failed
 
 #: What ping says of a name that it cannot look up, or that no route leads to.
 _UNKNOWN = re.compile(r"(?i)unknown host|not known|no address|unreachable|bad address")
+#: What service and rc-service say of a script that is not there.
+_NO_SCRIPT = re.compile("unrecognized service|does not exist")
 #: What systemctl says of a unit that it does not know.
 _NO_UNIT = re.compile(r"No such file or directory\s*$|not found|does not exist")
 
@@ -120,7 +122,7 @@ def _runs(service: Any) -> bool:
     """Whether the init script of *service* says that it runs."""
     expected, line = [0, 1, 3, 8], "%s %s status"
     result = service.run_expect(expected, line, service._service_command, service.name)  # noqa: SLF001 - its only door
-    known = not result.stderr.strip() or "unrecognized service" in result.stderr
+    known = not result.stderr.strip() or _NO_SCRIPT.search(result.stderr)
     if result.rc == 1 and not known:
         raise failed(result)
     return bool(result.rc == 0)
@@ -132,6 +134,15 @@ class SureSysvService(SysvService):  # type: ignore[misc]  # testinfra ships no 
     @property
     def is_running(self) -> bool:
         """Whether its init script says so."""
+        return _runs(self)
+
+
+class SureOpenRCService(OpenRCService):  # type: ignore[misc]  # testinfra ships no types
+    """A service of OpenRC."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether rc-service says so."""
         return _runs(self)
 
 
@@ -194,7 +205,11 @@ class SureSystemdService(SystemdService):  # type: ignore[misc]  # testinfra shi
 class SureService:
     """Chooses the class of the host's init system."""
 
-    _ours: Mapping[Any, Any] = {SystemdService: SureSystemdService, SysvService: SureSysvService}
+    _ours: Mapping[Any, Any] = {
+        OpenRCService: SureOpenRCService,
+        SystemdService: SureSystemdService,
+        SysvService: SureSysvService,
+    }
 
     @classmethod
     def get_module(cls, host: Any) -> Any:

@@ -124,6 +124,10 @@ def test_sockets(spec, canned, expected):
     assert ask(f"host.socket({spec}).is_listening", canned) is expected
 
 
+#: How the kernel writes ::ffff:... and fe80::..., but the last word.
+MAPPED, LOCAL6 = "0000000000000000FFFF0000", "000080FE0000000000000000"
+
+
 @pytest.mark.parametrize(
     "connections",
     [
@@ -132,9 +136,11 @@ def test_sockets(spec, canned, expected):
             "tcp 0 0 [fe80::1]%eth0:22 [fe80::2]:9\nudp 0 0 127.0.0.1:22 127.0.0.9:6\n"
         ),
         (
-            "proc\ntcp 0: 0100007F:0016 0900007F:0007 01 0\ntcp 0: 0100007F:0016 0800007F:0007 06 0\n"
-            "tcp6 0: 0000000000000000FFFF000004030201:0016 0000000000000000FFFF000005030201:0008 01 0\n"
-            "tcp6 0: 000080FE000000000000000001000000:0016 000080FE000000000000000002000000:0009 01 0\n"
+            "proc\n"
+            "tcp 0: 0100007F:0016 0900007F:0007 01 0\n"
+            "tcp 0: 0100007F:0016 0800007F:0007 06 0\n"
+            f"tcp6 0: {MAPPED}04030201:0016 {MAPPED}05030201:0008 01 0\n"
+            f"tcp6 0: {LOCAL6}01000000:0016 {LOCAL6}02000000:0009 01 0\n"
             "udp 0: 0100007F:0016 0900007F:0006 01 0\n"
         ),
     ],
@@ -634,6 +640,26 @@ def test_a_host_without_systemd_is_asked_by_testinfras_own_module():
     assert host.service("x").is_enabled is False
     with pytest.raises(CannotAssess, match="cannot tell"):
         _ = host.service("z").is_running
+
+
+def test_a_host_with_openrc():
+    results = {
+        **LINUX,
+        **says("systemctl show", (42, "", "")),
+        **path(": sh: 1: cannot open /x: No such file"),
+        **says("for c in rc-service;", "/sbin/rc-service\0@end\n"),
+        **says("command -v", "\0@end\n"),
+        "/sbin/rc-service x status": (3, " * status: stopped\n", ""),
+        "/sbin/rc-service y status": " * status: started\n",
+        "/sbin/rc-service z status": (1, "", " * rc-service: service `z' does not exist\n"),
+        "/sbin/rc-service w status": (1, "", "cannot open /run/openrc\n"),
+        "find /etc/runlevels/ -name y": "/etc/runlevels/default/y\n",
+    }
+    host = fake_host(results=results)
+    assert [host.service(name).is_running for name in "xyz"] == [False, True, False]
+    assert host.service("y").is_enabled
+    with pytest.raises(CannotAssess, match="cannot open"):
+        _ = host.service("w").is_running
 
 
 def test_a_host_that_is_no_linux_is_asked_by_testinfras_own_modules():
