@@ -1,9 +1,8 @@
-"""Processes that carry bytes: one thread starts them, hears them all and sees them end."""
+"""Processes that carry bytes: one thread hears them all and sees them end."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import os
 import selectors
@@ -17,7 +16,6 @@ from typing import IO
 
 from pytest_sysaudit.transport.shell.pipe import Hearer
 
-_PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 16
 #: Seconds from the end of a process's input until it is told to end, and until it is made to.
 _PATIENCE, _LAST_PATIENCE = 2.0, 4.0
@@ -40,6 +38,26 @@ class ProcessPipe:
         self._lock = threading.Lock()
         self._unsent: deque[bytes] = deque()
         self._ends = self._gone = False
+
+    def spawn(self) -> None:
+        """Start the process, in the thread of the caller: a hundred start at once then."""
+        try:
+            process = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=self.env,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self.refused = f"{self.argv[0]} cannot be started: {error.strerror}"
+            self.end()
+            return
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                os.set_blocking(stream.fileno(), False)
+        self.process = process
 
     def write(self, data: bytes) -> None:
         """Queue *data*; what the process takes at once is written at once.
@@ -126,7 +144,7 @@ class _Entry:
 class Loop:
     """The thread of all processes; it runs while there is one.
 
-    The kernel ends the processes when this thread ends, however it ends: the run was killed, say.
+    A process whose standard input ends has to end too: so none is left if the run is killed.
     """
 
     def __init__(self) -> None:
@@ -139,13 +157,13 @@ class Loop:
         os.set_blocking(self._wake_out, False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_in, selectors.EVENT_READ)
-        self._bind = _binder()
 
     def start(self, pipe: ProcessPipe, hearer: Hearer) -> None:
-        """Start the process of *pipe*, in a session of its own, and return at once.
+        """Start the process of *pipe*, in a session of its own.
 
         One that cannot be started ends without an exit code, and `ProcessPipe.refused` says why.
         """
+        pipe.spawn()
         self.call(functools.partial(self._begin, _Entry(pipe, hearer)))
 
     def kill(self, pipe: ProcessPipe) -> None:
@@ -198,29 +216,13 @@ class Loop:
         return min(waits, default=None)
 
     def _begin(self, entry: _Entry) -> None:
-        pipe = entry.pipe
-        try:
-            process = subprocess.Popen(
-                pipe.argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=pipe.env,
-                start_new_session=True,
-                preexec_fn=self._bind,  # noqa: PLW1509 - one prepared C call, no locks
-            )
-        except OSError as error:
-            pipe.refused = f"{pipe.argv[0]} cannot be started: {error.strerror}"
-            pipe.end()
+        process = entry.pipe.process
+        if process is None:
             entry.hearer.on_end(None)
             return
-        for stream in (process.stdin, process.stdout, process.stderr):
-            assert stream is not None  # noqa: S101 - all three are pipes
-            os.set_blocking(stream.fileno(), False)
-        pipe.process = process
-        self._entries[pipe] = entry
+        self._entries[entry.pipe] = entry
         self._listen(entry, process)
-        self.feed(pipe)
+        self.feed(entry.pipe)
 
     def _listen(self, entry: _Entry, process: subprocess.Popen[bytes]) -> None:
         hearer = entry.hearer
@@ -313,19 +315,6 @@ class Loop:
         for output in (process.stdout, process.stderr) if process is not None else ():
             if output is not None:
                 output.close()
-
-
-def _binder() -> Callable[[], None]:
-    """Return what a new process does first: ask for SIGTERM when the thread that made it ends."""
-    prctl = ctypes.CDLL(None).prctl
-    parent = os.getpid()
-
-    def bind() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return bind
 
 
 def shared_loop() -> Loop:
