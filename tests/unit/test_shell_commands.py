@@ -15,8 +15,9 @@ import pytest
 from lab.localpipe import LocalPipe
 from lab.sshd import wait_until
 
+from pytest_sysaudit.transport.shell.request import Again, Fate, ShellEnded, request
 from pytest_sysaudit.transport.shell.script import BOOT
-from pytest_sysaudit.transport.shell.shell import Again, Fate, Shell, ShellEnded, request
+from pytest_sysaudit.transport.shell.shell import Shell
 
 SHELLS = {
     "dash": ["dash"],

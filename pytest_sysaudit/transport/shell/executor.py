@@ -10,68 +10,30 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from pytest_sysaudit.errors import CannotAssess, ConnectionLost, Incomplete, TimedOut
 from pytest_sysaudit.lanes import Once, wait, wait_for
 from pytest_sysaudit.text import decode, first_line, printable, shorten
 from pytest_sysaudit.transport.base import Command, CommandResult, show
-from pytest_sysaudit.transport.shell.become import Password
 from pytest_sysaudit.transport.shell.pipe import Hearer, Pipe
-from pytest_sysaudit.transport.shell.shell import (
+from pytest_sysaudit.transport.shell.request import (
     Again,
     Fate,
     Reply,
     Request,
-    Shell,
     ShellEnded,
     request,
 )
+from pytest_sysaudit.transport.shell.shell import Shell
 from pytest_sysaudit.transport.shell.shells import Shells, leaves_something
+from pytest_sysaudit.transport.shell.way import Settings, Way
+
+__all__ = ["Executor", "NoShell", "Settings", "Way"]
 
 log = logging.getLogger("pytest_sysaudit.ssh")
 
 STOP_TIME = 4.0
 _ROUNDS = 5
-
-
-class Way(Protocol):
-    """One open connection to a host."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can be used."""
-
-    def start(self, line: str, hearer: Hearer) -> Pipe:
-        """Start a command line; see `pytest_sysaudit.transport.shell.pipe.Starter`."""
-
-    def close(self) -> None:
-        """Close it; every pipe of it ends. May be called twice."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What the inventory says about the commands of one host.
-
-    Attributes:
-        name: the target's name.
-        me: the login user.
-        become: whom commands run as, unless a caller says otherwise; None: the login user.
-        password: the login user's, for sudo.
-        open_timeout, command_timeout: seconds.
-        limit: bytes of output of one command.
-        most: channels of one connection.
-    """
-
-    name: str
-    me: str
-    become: str | None
-    password: Password
-    open_timeout: float
-    command_timeout: float
-    limit: int
-    most: int = 4
 
 
 class NoShell(CannotAssess):

@@ -13,94 +13,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
-from enum import Enum
 
-from pytest_sysaudit.transport.base import Command
 from pytest_sysaudit.transport.shell import script
 from pytest_sysaudit.transport.shell.marks import Cutter
 from pytest_sysaudit.transport.shell.pipe import Opener, Pipe
+from pytest_sysaudit.transport.shell.request import Again, Fate, Request, ShellEnded
 
 #: Bytes that are written ahead of the running command. Above it the doorman could not hand them
 #: on (a pipe holds 64 KB), and would not read a line that ends the command.
 AHEAD = 32_000
 _NOISE = 4096
 _LOOKS = 100
-
-
-class Fate(Enum):
-    """Why a request is ended before its time."""
-
-    OVERDUE = "overdue"
-    LARGE = "large"
-    UNWANTED = "unwanted"
-
-
-class Again(Exception):  # noqa: N818 - it is handled, never shown
-    """The shell is gone and did not begin this request: another may run it."""
-
-
-class ShellEnded(Exception):  # noqa: N818 - it is handled, never shown
-    """The shell ended while it ran this request."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What one command gave back; ``began`` is seconds since the epoch, by our clock."""
-
-    exit_code: int
-    out: bytes = field(repr=False)
-    err: bytes = field(repr=False)
-    began: float
-    duration: float
-
-
-@dataclass(eq=False, slots=True)
-class Request:
-    """One command on its way through a shell.
-
-    Attributes:
-        timeout: seconds, from when it begins.
-        future: its `Reply`, or `Again`, or `ShellEnded`.
-        begun: when it began, by the monotonic clock; None: it has not.
-        fate: why it was told to end, and ``ending`` when; ``stopped``: and its processes were.
-        shell: the one that has it.
-    """
-
-    command: Command
-    timeout: float
-    lines: bytes
-    future: Future[Reply] = field(default_factory=Future)
-    begun: float | None = None
-    fate: Fate | None = None
-    ending: float | None = None
-    stopped: bool = False
-    shell: Shell | None = None
-    out: bytes | None = None
-    err: bytes | None = None
-    exit_code: int = -1
-
-    def renew(self) -> None:
-        """Make it as it was, to be given to another shell."""
-        self.future = Future()
-        self.shell = self.begun = self.out = self.err = None
-
-    def reply(self) -> Reply:
-        """Return the whole answer."""
-        now = time.monotonic()
-        duration = now - (self.begun if self.begun is not None else now)
-        return Reply(
-            exit_code=self.exit_code,
-            out=self.out or b"",
-            err=self.err or b"",
-            began=time.time() - duration,
-            duration=duration,
-        )
-
-
-def request(command: Command, *, stdin: bytes = b"", timeout: float) -> Request:
-    """Return the request for *command*; errors as in `script.framed`."""
-    return Request(command, timeout, script.framed(command, stdin))
 
 
 class Shell:
@@ -133,7 +56,7 @@ class Shell:
         self._sent: deque[Request] = deque()
         self._first: list[bytes | None] = [None, None]
         self._pipe: Pipe | None = None
-        self._worker = 0
+        self._worker = self._ahead = 0
         self._looks = 0
         self._last = False
         self._looking: Request | None = None
@@ -215,13 +138,12 @@ class Shell:
 
     def _pump(self) -> None:
         """Write what may be written; the lock is held."""
-        ahead = sum(len(request.lines) for request in list(self._sent)[1:])
         lines = []
         while self._held:
             request = self._held[0]
-            if self._sent and ahead + len(request.lines) > AHEAD:
+            if self._sent and self._ahead + len(request.lines) > AHEAD:
                 break
-            ahead += len(request.lines) if self._sent else 0
+            self._ahead += len(request.lines) if self._sent else 0
             lines.append(request.lines)
             self._sent.append(self._held.popleft())
         self._begin()
@@ -328,6 +250,7 @@ class Shell:
                 break
         while self._sent and self._sent[0].out is not None and self._sent[0].err is not None:
             done = self._sent.popleft()
+            self._ahead -= len(self._sent[0].lines) if self._sent else 0
             self._later(done.future.set_result, done.reply())
             self._pump()
         if self._last and not self._sent:

@@ -15,11 +15,12 @@ from pytest_sysaudit.lanes import wait_for
 from pytest_sysaudit.transport.base import Command
 from pytest_sysaudit.transport.shell.become import SudoOpener, SudoRefused
 from pytest_sysaudit.transport.shell.pipe import Hearer, Opener, Pipe, Starter
+from pytest_sysaudit.transport.shell.request import Request
 from pytest_sysaudit.transport.shell.script import START
-from pytest_sysaudit.transport.shell.shell import Request, Shell
+from pytest_sysaudit.transport.shell.shell import Shell
 
 if TYPE_CHECKING:
-    from pytest_sysaudit.transport.shell.executor import Settings
+    from pytest_sysaudit.transport.shell.way import Settings
 
 #: A command that has run for so long, and a round trip, does not hold up others.
 SLOW = 0.05

@@ -34,7 +34,7 @@ from pytest_sysaudit.transport.ssh.login import Login, resolve
 if TYPE_CHECKING:
     import paramiko
 
-    from pytest_sysaudit.transport.shell.shell import Request
+    from pytest_sysaudit.transport.shell.request import Request
 
 log = logging.getLogger("pytest_sysaudit.ssh")
 T = TypeVar("T")
