@@ -124,16 +124,8 @@ def _options() -> argparse.Namespace:
 
 
 def _chosen(variant: Variant, options: argparse.Namespace, hosts: int, rtt: float) -> bool:
-    if variant.backend == "" and "--audit-lanes" in variant.more and not _has_lanes():
-        return False
     named = options.only is None or any(text in variant.name for text in options.only)
     return named and (options.all or variant.fits(hosts, rtt))
-
-
-def _has_lanes() -> bool:
-    """Whether this version of the plugin knows about lanes."""
-    options = Path(__file__).parents[1] / "pytest_sysaudit" / "hooks" / "options.py"
-    return "--audit-lanes" in options.read_text()
 
 
 def _scenario(bed: Bed, variants: Sequence[Variant], rounds: int) -> dict[str, list[Figures]]:
