@@ -19,6 +19,9 @@ needs_ssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs OpenSS
 FILES = {
     "plain": "Host web1\n HostName 192.0.2.10\n Port 2222\n User audit\n",
     "first value wins": "Host web1\n User first\nHost *\n User second\n Port 2200\n",
+    "a pattern before a plain name": (
+        "Host web*\n User first\nHost web1 web7\n User second\n Port 2203\nHost *\n Port 2204\n"
+    ),
     "equals signs": "Host=web1\n HostName = 192.0.2.11\n User=audit\n",
     "quotes, comments and case": (
         '# a comment\nHOST web1\n  hostname "192.0.2.12"\n\n\tPORT\t2201\n  # Port 9\n'

@@ -60,7 +60,7 @@ def read_host(paths: Sequence[Path], host: str, user: str | None) -> HostConfig:
     values: dict[str, str] = {}
     identities: list[str] = []
     for path in paths:
-        for block in _blocks(path):
+        for block in _blocks(path, host):
             seen = {**values, **({"user": user} if user else {})}
             if not _applies(block, host, seen):
                 continue
@@ -73,17 +73,32 @@ def read_host(paths: Sequence[Path], host: str, user: str | None) -> HostConfig:
     return HostConfig(values=values, identity_files=tuple(identities))
 
 
-def _blocks(path: Path) -> tuple[Block, ...]:
+def _blocks(path: Path, host: str) -> list[Block]:
+    """Return the blocks that may be about *host*, in the order of the file."""
     try:
         state = path.stat()
-        return _parse_file(path, state.st_mtime_ns, state.st_size)
+        plain, others = _parse_file(path, state.st_mtime_ns, state.st_size)
     except (OSError, UnicodeDecodeError) as error:
         raise Unreachable(f"the ssh configuration {path} cannot be read: {error}") from error
+    numbered = sorted({**others, **plain.get(host.lower(), {})}.items())
+    return [block for _, block in numbered]
+
+
+_Numbered = dict[int, Block]
 
 
 @functools.lru_cache(maxsize=32)  # one parse for all hosts of an inventory
-def _parse_file(path: Path, _changed: int, _size: int) -> tuple[Block, ...]:
-    return tuple(_parse(path, depth=0))
+def _parse_file(path: Path, _changed: int, _size: int) -> tuple[dict[str, _Numbered], _Numbered]:
+    """Return the blocks of plain names by name, and those whose condition must be tried."""
+    plain: dict[str, _Numbered] = {}
+    others: _Numbered = {}
+    for number, block in enumerate(_parse(path, depth=0)):
+        if block.kind == "host" and not set("".join(block.criteria)) & set("*?!"):
+            for name in block.criteria:
+                plain.setdefault(name.lower(), {})[number] = block
+        else:
+            others[number] = block
+    return plain, others
 
 
 def _parse(path: Path, depth: int) -> list[Block]:

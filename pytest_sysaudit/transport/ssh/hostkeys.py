@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,15 +100,28 @@ def known_for(login: Login) -> list[Known]:
 
 
 def _covering(login: Login, name: str) -> list[Known]:
-    return [line for path in login.known_hosts for line in _lines(login, path) if line.covers(name)]
+    return [line for path in login.known_hosts for line in _lines(login, path, name)]
 
 
-def _lines(login: Login, path: Path) -> tuple[Known, ...]:
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The lines of a file: those with plain names by name, and those that must be tried."""
+
+    plain: Mapping[str, tuple[Known, ...]]
+    others: tuple[Known, ...]
+
+    def covering(self, name: str) -> list[Known]:
+        """Return the lines about *name*, in the order of the file."""
+        found = [line for line in self.others if line.covers(name)]
+        return sorted([*self.plain.get(name.lower(), ()), *found], key=lambda line: line.line)
+
+
+def _lines(login: Login, path: Path, name: str) -> list[Known]:
     try:
         state = path.stat()
-        return _parse(path, state.st_mtime_ns, state.st_size)
+        return _indexed(path, state.st_mtime_ns, state.st_size).covering(name)
     except FileNotFoundError:
-        return ()
+        return []
     except OSError as error:
         raise HostKeyError(
             f"{login.name}: the known_hosts file {path} cannot be read: {error.strerror}"
@@ -116,7 +129,19 @@ def _lines(login: Login, path: Path) -> tuple[Known, ...]:
 
 
 @functools.lru_cache(maxsize=32)  # one parse for all hosts of an inventory
-def _parse(path: Path, _changed: int, _size: int) -> tuple[Known, ...]:
+def _indexed(path: Path, _changed: int, _size: int) -> _Index:
+    plain: dict[str, tuple[Known, ...]] = {}
+    others: list[Known] = []
+    for line in _parse(path):
+        if line.names.startswith("|") or set(line.names) & set("*?!"):
+            others.append(line)
+            continue
+        for name in dict.fromkeys(line.names.lower().split(",")):
+            plain[name] = (*plain.get(name, ()), line)
+    return _Index(plain, tuple(others))
+
+
+def _parse(path: Path) -> tuple[Known, ...]:
     found: list[Known] = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         words = line.decode("utf-8", "backslashreplace").split()
