@@ -100,6 +100,15 @@ def test_many_in_one_round_trip_and_one_process(host):
     assert len(our_ssh()) == 1
 
 
+def test_what_is_known_to_be_asked_travels_with_the_login(sshd):
+    ahead = [["echo", "one"], "echo two; exit 3"]
+    with contextlib.closing(open_openssh(sshd.target(), Secrets(), {}, ahead)) as host:
+        told = host.ahead()
+        assert told["echo", "one"].out == "one\n"
+        assert told["echo two; exit 3"].exit_code == 3
+        assert host.ahead() == told
+
+
 def test_deadline_kills_the_command_and_the_shell_goes_on(host):
     with pytest.raises(TimedOut, match="it was killed"):
         host.run("trap '' TERM; echo $$; sleep 61", timeout=0.4)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_sysaudit.inventory.secrets import Secrets
     from pytest_sysaudit.inventory.target import Target
-    from pytest_sysaudit.transport.openssh.transport import OpensshTransport
+    from pytest_sysaudit.transport.base import Command
+    from pytest_sysaudit.transport.openssh.transport import OpensshTransport, SecretStore
 
 
 def open_openssh(
-    target: Target, secrets: Secrets, inventory_targets: Mapping[str, Target]
+    target: Target,
+    secrets: SecretStore,
+    inventory_targets: Mapping[str, Target],
+    ahead: Sequence[Command] = (),
 ) -> OpensshTransport:
     """Log in to *target* and prove that commands run there.
 
@@ -20,13 +23,15 @@ def open_openssh(
         target: a host with ``connection: openssh``.
         secrets: resolves the sudo password.
         inventory_targets: every target by name; jump hosts are looked up among them.
+        ahead: commands that are sent together with the first one; `OpensshTransport.ahead` has
+            what came of them.
 
     Raises:
         Unreachable: it did not let us in, with the reason and the way out.
     """
     from pytest_sysaudit.transport.openssh.transport import OpensshTransport
 
-    return OpensshTransport.open(target, secrets, inventory_targets)
+    return OpensshTransport.open(target, secrets, inventory_targets, ahead)
 
 
 __all__ = ["open_openssh"]

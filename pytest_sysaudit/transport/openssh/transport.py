@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from pytest_sysaudit.errors import CannotAssess, Denied, HostKeyError, TimedOut, Unreachable
 from pytest_sysaudit.inventory.model import Host
@@ -22,6 +22,9 @@ from pytest_sysaudit.transport.openssh.way import OpensshWay, connect
 from pytest_sysaudit.transport.shell.become import Password
 from pytest_sysaudit.transport.shell.executor import Executor, Settings
 from pytest_sysaudit.transport.shell.identity import WHO, told
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.transport.shell.request import Request
 
 log = logging.getLogger("pytest_sysaudit.ssh")
 T = TypeVar("T")
@@ -72,10 +75,16 @@ class OpensshTransport:
             for user in dict.fromkeys((way.user, self._settings.become or way.user))
         }
         self._alarm: threading.Timer | None = None
+        self._ahead: list[tuple[Command, Request | CannotAssess]] = []
+        self._told: dict[str | tuple[str, ...], CommandResult | CannotAssess] = {}
 
     @classmethod
     def open(
-        cls, target: Target, secrets: SecretStore, targets: Mapping[str, Target]
+        cls,
+        target: Target,
+        secrets: SecretStore,
+        targets: Mapping[str, Target],
+        ahead: Sequence[Command] = (),
     ) -> OpensshTransport:
         """Log in and prove that commands run; see `pytest_sysaudit.transport.openssh`."""
         started = time.monotonic()
@@ -94,7 +103,7 @@ class OpensshTransport:
             folder.cleanup()
             raise
         try:
-            transport._identify()
+            transport._identify(ahead)
         except BaseException:
             transport.close()
             raise
@@ -112,18 +121,39 @@ class OpensshTransport:
         self._alarm.daemon = True
         self._alarm.start()
 
-    def _identify(self) -> None:
-        """Ask which machine it is."""
+    def _identify(self, ahead: Sequence[Command]) -> None:
+        """Ask which machine it is; what is to be asked first of all is written behind it."""
+        executor, me = self._executor, self._settings.me
+        executor.may_renew = False
         try:
-            reply = self._executor.run(
-                WHO, timeout=self._settings.open_timeout, user=self._settings.me
-            )
-        except Unreachable:
-            raise
+            who = executor.send([WHO], self._settings.open_timeout, me)
+            if ahead:
+                sent = executor.send(ahead, self._settings.command_timeout, None)
+                self._ahead = list(zip(ahead, sent, strict=True))
+            answer = executor.finish(who, me)[0]
         except CannotAssess as error:
-            raise Unreachable(str(error)) from error
-        self.identity = {**self.identity, **told(reply.stdout)}
+            answer = error
+        if isinstance(answer, CannotAssess):
+            raise answer if isinstance(answer, Unreachable) else Unreachable(str(answer))
+        executor.may_renew = True
+        self.identity = {**self.identity, **told(answer.stdout)}
         log.debug("%s: open: %s", self.name, self.identity)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands at this moment."""
+        return self._way.alive
+
+    def ahead(self) -> Mapping[str | tuple[str, ...], CommandResult | CannotAssess]:
+        """Return what came of the commands that were sent with the login, by command.
+
+        An argv list stands there as a tuple.
+        """
+        sent, self._ahead = self._ahead, []
+        answers = self._executor.finish([request for _, request in sent], None)
+        for (command, _), answer in zip(sent, answers, strict=True):
+            self._told[command if isinstance(command, str) else tuple(command)] = answer
+        return self._told
 
     def run(
         self,
