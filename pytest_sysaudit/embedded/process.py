@@ -109,9 +109,10 @@ class ChildProcess:
 def children(pid: int) -> list[int]:
     """Return the process ids of the direct children of *pid*."""
     found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += map(int, path.read_text().split())
+    with contextlib.suppress(FileNotFoundError):  # it ended while we looked
+        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, path.read_text().split())
     return found
 
 

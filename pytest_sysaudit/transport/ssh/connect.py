@@ -205,10 +205,16 @@ def _let_in(
     With MaxStartups, sshd drops some of the connections at random that are not logged in yet.
     """
     pause = _PAUSE
+    turned_away: _TurnedAway | None = None
     while True:
         try:
             return _handshake(login, dial, deadline, algorithms)
-        except _TurnedAway as error:
+        except Unreachable as error:
+            if not isinstance(error, _TurnedAway):
+                if turned_away is not None and deadline.passed:
+                    raise turned_away from error  # there was no time left for another answer
+                raise
+            turned_away = error
             wait = pause * random.uniform(0.5, 1.5)  # noqa: S311 - to spread those that wait
             if deadline.left <= wait:
                 raise
