@@ -66,6 +66,7 @@ TABLES: Mapping[str, str] = {
     "sysctl": "pytest_sysaudit.facts.sysctl",
     "sysctl_keys": "pytest_sysaudit.facts.sysctl_keys:SysctlKeys",
     "time": "pytest_sysaudit.facts.clock",
+    "uid": "pytest_sysaudit.facts.uid",
     "uname": "pytest_sysaudit.facts.uname",
     "unit_properties": "pytest_sysaudit.facts.unit_states:UnitProperties",
     "unit_states": "pytest_sysaudit.facts.unit_states:UnitStates",

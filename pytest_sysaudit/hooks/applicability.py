@@ -52,7 +52,7 @@ def _require_privilege(item: pytest.Function, mark: pytest.Mark) -> None:
     if "root" not in mark.args:
         raise Denied(f"@pytest.mark.needs{mark.args}: only 'root' is known")
     host = _host_of(item)
-    uid = os.geteuid() if host is None else int(host.transport.run(["id", "-u"]).expect().out)
+    uid = os.geteuid() if host is None else host.facts.uid
     if uid != 0:
         raise Denied(
             f"needs root, and we are uid {uid}: run as root, "

@@ -78,6 +78,8 @@ class Planner:
             return NOTHING
         if any(item.iter_markers("platform")):
             found = replace(found, tables=found.tables.union(NEEDS["system_info"].tables))
+        if any(item.iter_markers("needs")):
+            found = replace(found, tables=found.tables | {"uid"})
         return found
 
     def _make(self, numbers: Iterable[int]) -> Plan:

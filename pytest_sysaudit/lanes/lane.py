@@ -153,8 +153,9 @@ class Lane:
     def _keeps_turn(self) -> bool:
         if self.alone:
             return True
-        asyncio = sys.modules.get("asyncio")
-        if asyncio is not None and asyncio._get_running_loop() is not None:  # noqa: SLF001 - meant for this
+        # a thread that connects may be importing asyncio just now: then nothing runs in it yet
+        loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
+        if loop is not None and loop() is not None:
             return True
         return self._levels is not None and changed(self._levels)
 
