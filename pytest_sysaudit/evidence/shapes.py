@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import NamedTuple
 
 MASK = "[redacted]"
 
@@ -88,15 +89,37 @@ def _value_at(text: str, name: re.Match[str]) -> tuple[int, int]:
     return bare.span()
 
 
-_Rule = tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]]
+class _Rule(NamedTuple):
+    """What to mask, and what a text must hold for that to be tried.
+
+    One of the ``hints``, and one of ``also`` if there are any, in lower case; and so many colons.
+    Whatever the pattern matches must hold them: the tests try both ways.
+    """
+
+    hints: tuple[str, ...]
+    pattern: re.Pattern[str]
+    result: str
+    also: tuple[str, ...] = ()
+    colons: int = 0
+
+    def may_match(self, lower: str) -> bool:
+        """Whether a text that is *lower* in lower case is worth a try."""
+        if not _any_in(self.hints, lower) or lower.count(":") < self.colons:
+            return False
+        return not self.also or _any_in(self.also, lower)
+
+
 _SCHEME = r"(?:bearer|basic|token|negotiate|apikey|ntlm)[^\S\n]{1,8}"
 _ONE = r"[^\s'\"&,;<>\\]+"
 _LINE = r"(?:[^'\"\r\n\\=]|=(?:\"[^\"\r\n]{0,500}\")?)+"
 _KEPT = rf"\g<keep>{MASK}"
 
 
-def _rule(hints: str, pattern: str, result: str = _KEPT) -> _Rule:
-    return tuple(hints.split()), re.compile(pattern, re.IGNORECASE | re.DOTALL), result
+def _rule(
+    hints: str, pattern: str, result: str = _KEPT, *, also: str = "", colons: int = 0
+) -> _Rule:
+    compiled = re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    return _Rule(tuple(hints.split()), compiled, result, tuple(also.split()), colons)
 
 
 #: Each: what a text must hold (in lower case) for the pattern to be tried, pattern, replacement.
@@ -134,6 +157,7 @@ _RULES = (
         "= %3d",
         r"(?P<keep>(?:[?&;]|%26|%3f)(?:[a-z]{1,20}[-_])?(?:token|api_?key|key|password|passwd|pwd|secret|sig|signature"
         r"|x-amz-signature|x-amz-credential|x-amz-security-token)(?:=|%3d))[^\s'\"&;,<>\\]+",
+        also="? & ; %26 %3f",
     ),
     _rule("://", r"(?P<keep>://[^/\s:@'\"]{0,200}:)[^/\s'\"]+(?=@)"),
     _rule("://", r"(?P<keep>://)[^/\s:@'\"]{20,}(?=@)"),
@@ -147,6 +171,7 @@ _RULES = (
     _rule(
         ":",
         r"(?P<keep>(?:(?<=\s)|(?<=^)|(?<=['\"n]))[a-z_][\w.-]{0,31}:!{0,2})[./a-z0-9]{13}(?=:\d{0,6}:\d{0,6}:)",
+        colons=4,
     ),
     _rule(
         "eyj gh github_pat_ glpat- xox _live_ aiza npm_ sk-",
@@ -159,13 +184,39 @@ _RULES = (
 _NAME_HINTS = ("pass", "pwd", "secret", "token", "key", "credential", "string", "auth")
 
 
+#: One of them, or of a pair one of each, is in every name that `_NAMED` finds in an ASCII text.
+_STEMS = ("password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "credential")
+_PAIRS = (
+    ("key", ("api", "private", "access", "account", "encryption", "signing", "shared", "master")),
+    ("string", ("connection",)),
+    ("value", ("auth",)),
+)
+
+
 def mask(text: str) -> str:
     """Return *text* without what looks like a secret."""
     lower = text.lower()
-    for hints, pattern, result in _RULES:
-        if any(hint in lower for hint in hints):
-            text = pattern.sub(result, text)
-    return _mask_named(text) if any(hint in lower for hint in _NAME_HINTS) else text
+    for rule in _RULES:
+        if rule.may_match(lower):
+            text = rule.pattern.sub(rule.result, text)
+    return _mask_named(text) if _may_name(text, lower) else text
+
+
+def _may_name(text: str, lower: str) -> bool:
+    """Whether *text* may hold a name that says "secret"."""
+    if not text.isascii():  # some other letter may be an s or k in another case
+        return _any_in(_NAME_HINTS, lower)
+    lower = lower.replace("/passwd", "")  # every other check names that file
+    return _any_in(_STEMS, lower) or any(
+        end in lower and _any_in(starts, lower) for end, starts in _PAIRS
+    )
+
+
+def _any_in(words: tuple[str, ...], text: str) -> bool:
+    for word in words:  # noqa: SIM110 - half the time of any(), once for each text that is kept
+        if word in text:
+            return True
+    return False
 
 
 def named_pair(value: Mapping[str, object]) -> bool:
