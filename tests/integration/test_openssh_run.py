@@ -208,11 +208,12 @@ host.run(["sleep", "63"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_nothing_is_left_when_the_run_is_killed(sshd, number):
+def test_nothing_is_left_when_the_run_is_killed(sshd, number, tmp_path):
     folder = Path(__file__).parents[2]
     argv = [sys.executable, "-c", PROGRAM, json.dumps(sshd.entry(connection="openssh"))]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(argv, cwd=folder, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+    env = {**os.environ, "TMPDIR": str(tmp_path)}  # its logs stay there when it is killed
+    null, pipe = subprocess.DEVNULL, subprocess.PIPE
+    with subprocess.Popen(argv, cwd=folder, stdout=pipe, stderr=null, env=env) as process:
         assert process.stdout.readline() == b"open\n"
         wait_until(lambda: _runs("sleep 63"))
         ours = children(process.pid)
