@@ -297,16 +297,25 @@ class _Talk:
     def on_out(self, data: bytes) -> None:
         """Take standard output."""
         with self._lock:
-            self.out += data if self._next is None else b""
-        self._pass_on(data, err=False)
+            hearer = self._next
+            if hearer is None:
+                self.out += data
+        if hearer is not None:
+            hearer.on_out(data)
+        else:
+            self._ring()
 
     def on_err(self, data: bytes) -> None:
         """Take standard error."""
         with self._lock:
-            if self._next is None:
+            hearer = self._next
+            if hearer is None:
                 self.err += data
                 self._find_pid()
-        self._pass_on(data, err=True)
+        if hearer is not None:
+            hearer.on_err(data)
+        else:
+            self._ring()
 
     def _find_pid(self) -> None:
         if self.pid:
@@ -317,22 +326,14 @@ class _Talk:
             self.pid = int(text)
             self.err[:] = rest
 
-    def _pass_on(self, data: bytes, *, err: bool) -> None:
-        if self._next is None:
-            self._ring()
-        elif err:
-            self._next.on_err(data)
-        else:
-            self._next.on_out(data)
-
     def on_end(self, exit_code: int | None) -> None:
         """Learn that it has ended."""
         with self._lock:
-            self.over, self.exit_code = True, exit_code
-        if self._next is None:
-            self._ring()
+            self.over, self.exit_code, hearer = True, exit_code, self._next
+        if hearer is not None:
+            hearer.on_end(exit_code)
         else:
-            self._next.on_end(exit_code)
+            self._ring()
 
     def _ring(self) -> None:
         with self._lock:
