@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterator
 from html.entities import codepoint2name
 from urllib.parse import quote
 
@@ -45,15 +46,25 @@ def coded(secret: str) -> list[str]:
     raw = secret.encode("utf-8", "surrogatepass")
     pairs = [f"{_nibble(byte >> 4)}{_nibble(byte & 15)}" for byte in raw]
     patterns = [_HEX_BETWEEN.join(pairs)]
+    for part, end in _parts(raw):
+        either = [{"+": "[+-]", "/": "[/_]"}.get(char, char) for char in part]
+        patterns.append(_BREAK.join(either) + end)
+    return patterns
+
+
+def letters(raw: bytes) -> list[str]:
+    """Return how each of the patterns in base64 of `coded` begins, all of it that is sure."""
+    return [part for part, _ in _parts(raw)]
+
+
+def _parts(raw: bytes) -> Iterator[tuple[str, str]]:
+    """Yield base64 of *raw* wherever in it it begins, and a pattern for what may follow."""
     for pad in range(3):
         text = base64.b64encode(b"\0" * pad + raw).decode().rstrip("=")
         shared = (pad + len(raw)) % 3 != 0  # the last character also holds bits of what follows
         part = text[(0, 2, 3)[pad] : len(text) - shared]
         if len(part) > 4:  # noqa: PLR2004 - shorter ones are words
-            either = [{"+": "[+-]", "/": "[/_]"}.get(char, char) for char in part]
-            end = r"[A-Za-z0-9+/_-]?={0,2}" if shared else ""
-            patterns.append(_BREAK.join(either) + end)
-    return patterns
+            yield part, r"[A-Za-z0-9+/_-]?={0,2}" if shared else ""
 
 
 def _character(char: str) -> str:

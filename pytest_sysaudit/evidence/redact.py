@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pytest_sysaudit.evidence import forms, shapes
+from pytest_sysaudit.evidence.known import Index, Known
 from pytest_sysaudit.evidence.shapes import MASK
 
 __all__ = ["MASK", "SHORTEST", "Redactor"]
@@ -28,10 +29,8 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
-        self._plain: re.Pattern[str] | None = None
-        self._coded: re.Pattern[str] | None = None
-        self._escaped: tuple[re.Pattern[str], ...] = ()
-        self._pieces: frozenset[str] = frozenset()
+        self._pieces: set[str] = set()
+        self._index = Index()
         self._lock = threading.Lock()
         self._done: dict[str, str] = {}
         self._room = ROOM
@@ -43,22 +42,12 @@ class Redactor:
         if len(secret.strip()) < SHORTEST or secret in self._secrets:
             return
         with self._lock:
-            self._secrets = {*self._secrets, secret, *forms.lines(secret)}
-            self._compile()
+            for text in {secret, *forms.lines(secret)} - self._secrets:
+                self._index.add(Known(text))
+                pieces = {text[at : at + SHORTEST] for at in range(len(text) - SHORTEST + 1)}
+                self._pieces |= pieces
+                self._secrets = {*self._secrets, text}
             self._done = {}  # who still works with the old one adds to what nobody reads
-
-    def _compile(self) -> None:
-        ordered = sorted(self._secrets, key=lambda secret: (-len(secret), secret))
-        words = {form for secret in ordered for form in forms.literals(secret)}
-        longest = sorted(words, key=lambda word: (-len(word), word))
-        self._plain = re.compile("|".join(map(re.escape, longest)))
-        self._coded = re.compile("|".join(form for s in ordered for form in forms.coded(s)))
-        self._escaped = tuple(re.compile(forms.escaped(secret)) for secret in ordered)
-        self._pieces = frozenset(
-            secret[at : at + SHORTEST]
-            for secret in ordered
-            for at in range(len(secret) - SHORTEST + 1)
-        )
 
     @property
     def version(self) -> int:
@@ -80,13 +69,8 @@ class Redactor:
         return clean
 
     def _masked(self, text: str) -> str:
-        if self._plain is not None and self._coded is not None:
-            text = self._coded.sub(MASK, self._plain.sub(MASK, text))
-            if any(char in text for char in forms.ESCAPES):
-                for pattern in self._escaped:
-                    text = pattern.sub(MASK, text)
-            if self._pieces:
-                text = self._without_ends(text)
+        if self._secrets:
+            text = self._without_ends(self._index.mask(text, MASK))
         return shapes.mask(text)
 
     def _without_ends(self, text: str) -> str:
