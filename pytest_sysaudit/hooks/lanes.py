@@ -12,8 +12,16 @@ from pytest_sysaudit.hooks.keys import check_key, judges, state_of
 if TYPE_CHECKING:
     from pytest_sysaudit.lanes.hub import Hub
 
+AUTO_WIDTH = 128
+"""Lanes at a time where nobody says how many."""
 hub_key: pytest.StashKey[Hub] = pytest.StashKey()
 """In the config: what runs the lanes, while they run."""
+
+
+def asked_for(config: pytest.Config) -> int | None:
+    """Return how many targets at once the user wants; None: as many as is good."""
+    text = config.getoption("audit_lanes") or config.getini("audit_lanes") or "auto"
+    return None if text == "auto" else int(text)
 
 
 def lane_of(item: pytest.Item) -> str:
@@ -25,26 +33,18 @@ def lane_of(item: pytest.Item) -> str:
 def width(session: pytest.Session) -> int:
     """Return how many lanes may run at a time in this run; 0: there are none."""
     config = session.config
-    option = config.option
-    given = config.getoption("audit_lanes") or config.getini("audit_lanes") or "auto"
-    alone = any(getattr(option, name, False) for name in ("usepdb", "trace"))
-    if (
-        str(given) == "0"
-        or alone
-        or not judges(config)
-        or config.pluginmanager.hasplugin("dsession")
-    ):
+    most = asked_for(config)
+    alone = any(getattr(config.option, name, False) for name in ("usepdb", "trace"))
+    if most == 0 or alone or not judges(config) or config.pluginmanager.hasplugin("dsession"):
         return 0
     if len({lane_of(item) for item in session.items}) < 2:  # noqa: PLR2004 - one has no other to wait for
         return 0
-    if given != "auto":
-        return int(given)
+    if most is not None:
+        return most
     try:
         several = len(state_of(config).selected) > 1
     except SysauditError:
         return 0
-    from pytest_sysaudit.lanes.hub import AUTO_WIDTH
-
     return AUTO_WIDTH if several else 0
 
 

@@ -102,6 +102,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    try:
+        lanes_count(config.getini("audit_lanes") or "auto")
+    except argparse.ArgumentTypeError as error:
+        raise pytest.UsageError(f"audit_lanes: {error}") from error
     if getattr(config.option, "dist", "no") != "no" or hasattr(config, "workerinput"):
         engage(config)  # the controller of pytest-xdist collects nothing that could tell
     specs = config.getoption("audit_report") + config.getini("audit_report")

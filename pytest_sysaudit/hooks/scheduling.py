@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from xdist.scheduler import LoadScopeScheduling
+
+from pytest_sysaudit.hooks.lanes import AUTO_WIDTH, asked_for
 
 if TYPE_CHECKING:
     import pytest
@@ -28,20 +31,28 @@ def target_in(nodeid: str, names: Collection[str]) -> str | None:
 class TargetScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Run all checks of one target on one worker, over one connection.
 
-    Other tests are handed out one by one. A check that kills its worker is not tried again; the
-    rest of its target goes on in another worker.
+    A worker gets several targets at once, for its lanes; what is no check of a target is handed out
+    one by one. A check that kills its worker is not tried again; the rest of its target goes on in
+    another worker. Where several lanes ran in the worker, it is not known whose check it was: their
+    targets are begun again one at a time, and then it is.
     """
 
     def __init__(self, config: pytest.Config, log: Producer, names: Collection[str]) -> None:
         super().__init__(config, log)
         self._names = frozenset(names)
         self._places: dict[WorkerController, dict[str, int]] = {}
+        asked = asked_for(config)
+        self._width = AUTO_WIDTH if asked is None else asked
+        self._share = 0
+        self._suspects: set[str] = set()
 
     def _split_scope(self, nodeid: str) -> str:
         group = nodeid[nodeid.rfind("@") + 1 :] if "@" in nodeid.rpartition("]")[2] else ""
         return target_in(nodeid, self._names) or group or nodeid
 
     def _assign_work_unit(self, node: WorkerController) -> None:
+        if not self._share:
+            self._sort()
         scope, unit = self.workqueue.popitem(last=False)
         self.assigned_work.setdefault(node, {})[scope] = unit
         if node not in self._places:
@@ -51,9 +62,34 @@ class TargetScheduling(LoadScopeScheduling):  # type: ignore[misc]
         with contextlib.suppress(OSError):  # it has died, and remove_node gives the unit back
             node.send_runtest_some([places[nodeid] for nodeid, done in unit.items() if not done])
 
+    def _sort(self) -> None:
+        """Put targets first, and count how many of them are a worker's share."""
+        units = sorted(self.workqueue.items(), key=lambda unit: unit[0] not in self._names)
+        self.workqueue.clear()
+        self.workqueue.update(units)
+        targets = [*self.workqueue, *(s for units in self.assigned_work.values() for s in units)]
+        each = math.ceil(sum(s in self._names for s in targets) / max(len(self.nodes), 1))
+        self._share = max(1, min(self._width, each))
+
     def _reschedule(self, node: WorkerController) -> None:
-        if node in self.registered_collections:  # else it has just been started
-            super()._reschedule(node)
+        if node not in self.registered_collections or node.shutting_down:
+            return  # it has just been started, or ends
+        if not self.workqueue:
+            node.shutdown()
+        while self.workqueue and self._has_room(node):
+            self._assign_work_unit(node)
+
+    def _has_room(self, node: WorkerController) -> bool:
+        """Whether *node* may have the first unit of the queue."""
+        held = self.assigned_work[node]
+        if self._pending_of(held) <= 1:
+            return True  # a worker without lanes begins with its last item when it knows the next
+        scope = next(iter(self.workqueue))
+        if self._suspects.intersection([*held, scope]):
+            return False
+        if scope in self._names:
+            return sum(name in self._names for name in held) < self._share
+        return bool(sum(name not in self._names for name in held) <= 1)
 
     def mark_test_complete(
         self,
@@ -71,14 +107,22 @@ class TargetScheduling(LoadScopeScheduling):  # type: ignore[misc]
         self._reschedule(node)
 
     def remove_node(self, node: WorkerController) -> str | None:
-        """Give back what the worker did not begin; return the test that killed it, if one did."""
+        """Give back what the worker did not begin; return the test that killed it, if known."""
         units = self.assigned_work.pop(node)
-        left = [(nodeid, unit) for unit in units.values() for nodeid in unit if not unit[nodeid]]
+        left = {s: unit for s, unit in units.items() if not all(unit.values())}
         if not left:
             return None
-        killer: str = left[0][0]
-        left[0][1][killer] = True
-        self.workqueue.update({s: unit for s, unit in units.items() if not all(unit.values())})
+        known = [scope for scope in left if scope in self._suspects]
+        lanes = {scope if scope in self._names else "" for scope in left}
+        killer = None
+        if known or len(lanes) == 1 or self._width <= 1:
+            unit = left[known[0] if known else next(iter(left))]
+            killer = next(nodeid for nodeid, done in unit.items() if not done)
+            unit[killer] = True
+        else:
+            self._suspects.update(left)
+        self.workqueue.update({s: unit for s, unit in left.items() if not all(unit.values())})
+        self._share = 0
         for other in self.assigned_work:
             self._reschedule(other)
         return killer

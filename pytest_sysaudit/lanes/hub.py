@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from pytest_sysaudit.lanes.pool import Pool
     from pytest_sysaudit.lanes.state import Keeper
 
-AUTO_WIDTH = 128
-"""Lanes at a time where nobody says how many."""
-
 
 class Hub:
     """Runs lanes until all are done.
