@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sysaudit.errors import SysauditError
-from pytest_sysaudit.hooks.keys import check_key, judges, state_of
+from pytest_sysaudit.hooks.keys import check_key, judges, lanes_key, state_of
 
 if TYPE_CHECKING:
     from pytest_sysaudit.lanes.hub import Hub
@@ -93,6 +93,7 @@ def _lacking(session: pytest.Session, worker: Any) -> list[str]:
 def _run(session: pytest.Session, lanes: int, worker: Any) -> None:
     from pytest_sysaudit.lanes.runtime import lanes_of
 
+    session.config.stash[lanes_key] = lanes
     try:
         if worker is None:
             _run_here(session, lanes)

@@ -16,6 +16,9 @@ THRESHOLDS = (50_000, 20, 20)
 results, and would look through them all again and again."""
 
 
+_spared_key = pytest.StashKey[bool]()
+
+
 def spare_collector(config: pytest.Config) -> None:
     """Have the garbage collector look less often until *config* is done with.
 
@@ -23,9 +26,10 @@ def spare_collector(config: pytest.Config) -> None:
     at all.
     """
     usual = gc.get_threshold()
-    if usual == THRESHOLDS or usual[0] == 0:  # somebody has switched it off
+    if usual == THRESHOLDS or usual[0] == 0:  # a run within a run; somebody has switched it off
         return
     gc.set_threshold(*THRESHOLDS)
+    config.stash[_spared_key] = True
 
     def restore() -> None:
         gc.unfreeze()
@@ -36,9 +40,10 @@ def spare_collector(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    spare_collector(session.config)
-    if gc.get_threshold() == THRESHOLDS:
-        gc.freeze()
+    if any(check_key in item.stash for item in session.items):
+        spare_collector(session.config)
+        if session.config.stash.get(_spared_key, False):
+            gc.freeze()
 
 
 class Reports:
@@ -56,7 +61,8 @@ class Reports:
         if not report.passed or not hasattr(report, "sysaudit_verdict"):
             return
         name = report.nodeid.rpartition("::")[2]
-        shared = tuple(keyword for keyword in report.keywords if keyword not in name)
+        own = (name, name.partition("[")[2].removesuffix("]"))
+        shared = tuple(keyword for keyword in report.keywords if keyword not in own)
         report.keywords = self._keywords.setdefault(shared, dict.fromkeys(shared, 1))
         kept = report.when == "call" or report.sections or self._timed
         told = self._stats.get("", ())

@@ -35,6 +35,8 @@ WORDS: Mapping[str, str] = {
 }
 _SEVERITIES = [severity.value for severity in reversed(Severity)]
 _LONGEST = 4000
+#: Findings on the page, the worst ones: with many more no browser opens it in a reasonable time.
+MOST = 20_000
 _EMPTY: tuple[Plain, ...] = (None, "", [], {})
 _RUN_LABELS = {
     "id": "Run",
@@ -95,7 +97,8 @@ def _view(document: Mapping[str, Plain]) -> dict[str, Any]:
         "groups": sorted({name for target in document["targets"] for name in target["groups"]}),
         "bars": {name: _bar(t) for name, t in document["summary"]["by_target"].items()},
         "bar_parts": _bar(document["summary"]["verdicts"]),
-        "findings": findings,
+        "findings": findings[:MOST],
+        "left_out": max(len(findings) - MOST, 0),
         "controls": controls,
         "numbers": numbers,
         "titles": {control["id"]: control["title"] for control in controls},

@@ -156,7 +156,7 @@ def test_the_line_fits_a_narrow_terminal(estate):
 
 def test_ctrl_c_ends_the_line(in_turns):
     in_turns.check(CHECK + "    import time; time.sleep(1 if n else 0)\n")
-    shown, code = on_a_terminal(in_turns, *SERIAL, kill_at="running; 3 of 9")
+    shown, code = on_a_terminal(in_turns, *SERIAL, kill_at="of 9 checks")
     assert code == 2
     assert re.search(r"of 9 checks[^\r\n]*\r\n", shown)
     assert re.search(r"\r\n[^\r\n]*!!!+ KeyboardInterrupt", shown)

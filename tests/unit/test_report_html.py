@@ -155,3 +155,14 @@ def test_the_order_in_which_results_came_leaves_no_trace():
 def test_what_controls_have_in_common_is_in_the_page_once():
     small, big = (len(html.render(large(count))) for count in (1000, 2000))
     assert (big - small) / 1000 < 700, "bytes for each further result, its target included"
+
+
+def test_a_page_too_long_to_be_opened_shows_the_worst_and_says_so(monkeypatch):
+    made = sample()
+    whole = page(made).xpath("//div[@id='rows']/details/@id")
+    monkeypatch.setattr(html, "MOST", 7)
+    tree = page(made)
+    assert tree.xpath("//div[@id='rows']/details/@id") == whole[:7]
+    assert f"{len(whole) - 7} more results, none of them worse" in tree.text_content()
+    told = [" ".join(tile.text_content().split()) for tile in tree.find_class("tile")]
+    assert told[0] == f"{made['summary']['verdicts']['fail']} Failed", "all are counted"
