@@ -45,6 +45,8 @@ class Progress:
             return
         self._since = self._since or time.time()
         if not self._together and (self._lanes or self._is_between(found)):
+            if self._current is None:
+                self._reporter.write_line("")  # as pytest does before its first file
             self._go_together()
         self._current = found
         if self._together:
