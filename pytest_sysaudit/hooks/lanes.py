@@ -8,6 +8,7 @@ import pytest
 
 from pytest_sysaudit.errors import SysauditError
 from pytest_sysaudit.hooks.keys import check_key, judges, lanes_key, state_of
+from pytest_sysaudit.inventory.target import Kind
 
 if TYPE_CHECKING:
     from pytest_sysaudit.lanes.hub import Hub
@@ -103,6 +104,7 @@ def _run(session: pytest.Session, lanes: int, worker: Any) -> None:
             worker.item_index = None
             with lanes_of(session, lanes, WorkerHub, [ItemIndex(worker)]) as hub:
                 session.config.stash[hub_key] = hub
+                hub.listeners = _listeners(session)
                 hub.serve(worker, lane_of)
     finally:
         used = session.config.stash.get(hub_key, None)
@@ -115,9 +117,17 @@ def _run_here(session: pytest.Session, lanes: int) -> None:
 
     with lanes_of(session, lanes, Hub) as hub:
         session.config.stash[hub_key] = hub
+        hub.listeners = _listeners(session)
         groups: dict[str, list[pytest.Item]] = {}
         for item in session.items:
             groups.setdefault(lane_of(item), []).append(item)
         for name, items in groups.items():
             hub.add(name, items)
         hub.run()
+
+
+def _listeners(session: pytest.Session) -> frozenset[str]:
+    """Return the lanes of networks: a capture is to hold what others say, not the audit's own."""
+    checks = [item.stash.get(check_key, None) for item in session.items]
+    kinds = {check.label: check.target.kind for check in checks if check and check.target}
+    return frozenset(name for name, kind in kinds.items() if kind is Kind.NETWORK)

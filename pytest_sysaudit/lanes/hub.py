@@ -44,6 +44,8 @@ class Hub:
         abandoned: whether it was interrupted twice: nothing waits any more.
         resting: the lanes that wait for others to end.
         complaints: what went wrong where no result can tell it.
+        listeners: the names of lanes that begin when no other lane is under way: what they hear
+            is not to be what the run itself says elsewhere.
     """
 
     def __init__(self, session: pytest.Session, keeper: Keeper, width: int, pool: Pool) -> None:
@@ -53,6 +55,7 @@ class Hub:
         self.abandoned = False
         self.resting: list[Lane] = []
         self.complaints: list[str] = []
+        self.listeners: frozenset[str] = frozenset()
         self._keeper = keeper
         self._width = width
         self._greenlet = greenlet.getcurrent()
@@ -175,18 +178,26 @@ class Hub:
     def _start(self) -> bool:
         """Begin with as many lanes as there is room for; return whether any is under way."""
         while (
-            self._pending
-            and not self.stopping
+            not self.stopping
             and not self._favoured
             and len(self._live) - len(self.resting) < self._width
+            and (lane := self._following()) is not None
         ):
-            lane = self._pending.popleft()
+            self._pending.remove(lane)
             lane.greenlet = greenlet.greenlet(lane.run)
             lane.greenlet.gr_context = contextvars.copy_context()
             lane.greenlet.sysaudit_turn = lane
             self._live[lane] = None
             self._resume(lane)
         return bool(self._live)
+
+    def _following(self) -> Lane | None:
+        """Return the lane to begin with next; None if there is none that may begin now."""
+        speaking = any(x.name not in self.listeners and x not in self.resting for x in self._live)
+        for lane in self._pending:
+            if lane.name not in self.listeners:
+                return lane
+        return self._pending[0] if self._pending and not speaking else None
 
     def _resume(self, lane: Lane) -> None:
         self._waiting.discard(lane)
