@@ -25,7 +25,7 @@ CHECKS = """
 
 def test_the_terminal_follows_targets_and_ends_with_short_reasons(project):
     project.check(CHECKS)
-    result = project.run()
+    result = project.run("--audit-lanes=0")
     text = result.stdout.str()
     result.stdout.fnmatch_lines(["alpha *.F*", "beta *.F*", "*= audit =*", "*a.bad*it is not*"])
     assert "FAILURES" not in text
