@@ -17,12 +17,14 @@ PYTEST_ARGS ?=
 AUDIT_ARGS ?=
 BENCH_ARGS ?=
 VERSIONS ?= 3.11 3.12 3.13
+# Releases of pytest whose internals lanes are tested with, besides the newest.
+PYTESTS ?= 9.0 9.1
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.developing
 DEBIAN := openssh-server openssh-client nginx-light iproute2 tcpdump libpcap0.8 systemd-container \
   mmdebstrap sudo chromium busybox fish mksh openssl tcsh zsh
 
-.PHONY: audit test lint typing docs bench packages clean versions
+.PHONY: audit test lint typing docs bench packages clean versions pytests
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer: apt-get install python3 python3-venv, or make PYTHON=/path/to/python"; exit 1; }
@@ -91,5 +93,18 @@ versions:
 	  $(MAKE) --no-print-directory test PYTHON=$$p VENV=.venv-$$v PYTEST_ARGS="$(if $(ALL),,tests/unit tests/plugin) -q" || exit 1; \
 	done
 
+# Lanes touch internals of pytest: their tests on each of its releases that is supported.
+pytests: $(DEV)
+	@for v in $(PYTESTS); do \
+	  dir=.venv-pytest-$$v; \
+	  test -x $$dir/bin/python || $(PYTHON) -m venv $$dir || exit 1; \
+	  PYTHONWARNINGS=ignore $$dir/bin/pip install --quiet "pytest==$$v.*" pytest-xdist pytest-timeout \
+	    --editable . || exit 1; \
+	  $$dir/bin/python -m pytest -q tests/unit/test_lanes_parts.py tests/plugin/test_lanes.py \
+	    tests/plugin/test_lanes_same_results.py || exit 1; \
+	done
+	$(BIN)/python -m pytest -q tests/unit/test_lanes_parts.py tests/plugin/test_lanes.py \
+	  tests/plugin/test_lanes_same_results.py
+
 clean:
-	rm -rf $(VENV) .venv-3.* build dist site audit-report *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-3.* .venv-pytest-* build dist site audit-report *.egg-info .pytest_cache .mypy_cache .ruff_cache

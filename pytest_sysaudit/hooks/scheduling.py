@@ -82,7 +82,7 @@ class TargetScheduling(LoadScopeScheduling):  # type: ignore[misc]
     def _has_room(self, node: WorkerController) -> bool:
         """Whether *node* may have the first unit of the queue."""
         held = self.assigned_work[node]
-        if self._pending_of(held) <= 1:
+        if self._pending_of(held) <= (1 if self._width > 1 else 2):
             return True  # a worker without lanes begins with its last item when it knows the next
         scope = next(iter(self.workqueue))
         if self._suspects.intersection([*held, scope]):

@@ -198,6 +198,8 @@ def levels() -> tuple[int, dict[str, int]]:
 
 
 def changed(before: tuple[int, dict[str, int]]) -> bool:
-    """Whether a logger that was there has now another level than `levels` told."""
+    """Whether a logger has now another level than `levels` told."""
     disabled, found = levels()
-    return disabled != before[0] or any(found.get(n) != level for n, level in before[1].items())
+    return disabled != before[0] or any(
+        level != before[1].get(name, logging.NOTSET) for name, level in found.items()
+    )

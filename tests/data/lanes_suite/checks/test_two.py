@@ -1,6 +1,8 @@
+# ruff: noqa: PT009 - the suite does what users do
 import unittest
 
 import pytest
+
 from conftest import note
 
 
