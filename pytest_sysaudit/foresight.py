@@ -354,7 +354,15 @@ class _Reader:
             return self._make(self._of_host(method.attr), arguments, named)
         elif isinstance(whose, _Resource):
             self._sight.use(whose, method.attr)
+            self._pair(whose, method.attr, next(iter((*arguments, *named.values())), None))
         return None
+
+    def _pair(self, resource: _Resource, name: str, argument: Any) -> None:
+        """Note a row whose key is made of the resource's argument and the method's."""
+        table, separator = resource.need.pairs.get(name, ("", ""))
+        if table and resource.keys is not None and callable(argument):
+            parts = [resource.keys, possible.always(separator), argument]
+            self._sight.rows.append((table, possible.joined(parts)))
 
     def _load(self, arguments: list[Any]) -> None:
         for names in arguments:

@@ -109,10 +109,15 @@ def parse(text: str) -> Packages:
 
 
 def _dpkg(text: str) -> list[Package]:
-    return parse_lines("dpkg-query", text, _dpkg_line)
+    return parse_lines("dpkg-query", text, dpkg_line)
 
 
-def _dpkg_line(line: str) -> Package | None:
+def dpkg_line(line: str) -> Package | None:
+    """Return the package of one line of dpkg-query; None if only its name is known.
+
+    Raises:
+        ValueError: it is of an unknown format.
+    """
     status, name, version, architecture, provides = line.split("\t")
     wanted, state = status[0], status[1]
     if state == "n":  # known by name only
@@ -161,4 +166,9 @@ def read(facts: Facts) -> Packages:
         NotApplicable: this host has no data base of packages.
         CannotAssess: it has one that cannot be read here, or whose tool is missing.
     """
-    return parse(script(facts.run(_SCRIPT), "package data base (dpkg, rpm, apk)"))
+    return parse(listing(facts))
+
+
+def listing(facts: Facts) -> str:
+    """Return what the reading script printed; errors as `read`."""
+    return script(facts.run(_SCRIPT), "package data base (dpkg, rpm, apk)")

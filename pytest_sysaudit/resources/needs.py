@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_sysaudit.errors import CannotAssess
+from pytest_sysaudit.facts.file_contents import SEPARATOR
 from pytest_sysaudit.facts.unit_states import unit_name
 
 KeyOf = Callable[[str], str]
@@ -22,12 +23,15 @@ class Need:
         members: what a property or method needs besides: ``{"linked_to": Need(...)}``. The
             key of a keyed table is made of the argument of the resource, not of the method.
         only: whether a member that is named there needs nothing but that.
+        pairs: a method whose own argument is the second part of the key: ``{"contains":
+            ("matches", SEPARATOR)}``.
     """
 
     tables: tuple[str, ...] = ()
     keyed: Mapping[str, KeyOf] = field(default_factory=dict)
     members: Mapping[str, Need] = field(default_factory=dict)
     only: bool = False
+    pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def of(self, member: str | None = None) -> tuple[Need, ...]:
         """Return what ``host.resource(argument).member`` needs; None: the member is not known."""
@@ -65,6 +69,7 @@ NEEDS: Mapping[str, Need] = {
             "listdir": _rows("listings"),
             "contains": Need(),
         },
+        pairs={"contains": ("matches", SEPARATOR)},
     ),
     "find_command": _rows("commands"),
     "group": Need(

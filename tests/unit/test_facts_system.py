@@ -156,6 +156,23 @@ def test_dpkg_states():
     assert [p.name for p in found.present("half")] == ["half"]
 
 
+def test_an_index_holds_what_the_list_holds():
+    index = table("package_index", DPKG).by_name
+    listed = packages.parse(DPKG)
+    assert [p for name in index for p in index[name]] == list(listed)
+    assert len(index) == len(set(index))
+    assert index["bash"] == (listed.get("bash"),)
+    assert index["ghost"] == ()
+    assert "telnetd" not in index
+    twice = "dpkg\nii \tlibc6\t1\tamd64\t\nii \tlibc6\t1\ti386\t\n@end\n"
+    assert [p.architecture for p in table("package_index", twice).by_name["libc6"]] == [
+        "amd64",
+        "i386",
+    ]
+    with pytest.raises(CannotAssess, match="line 1"):
+        _ = table("package_index", "dpkg\nzz \ta\t1\tall\t\n@end\n").by_name["a"]
+
+
 def test_rpm_and_apk_lists():
     rpm = packages.parse("rpm\nbash\t5.2-1\tx86_64\tbash, bash(x86-64), \n@end\n")
     assert rpm.get("bash").provides == {"bash", "bash(x86-64)"}
@@ -182,6 +199,22 @@ def test_rpm_and_apk_lists():
 def test_packages_that_are_no_answer(answer, error):
     with pytest.raises(error):
         table("packages", answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((42, "", ""), NotApplicable),
+        (DPKG.removesuffix("@end\n"), Incomplete),
+        ("dpkg\n@end\n", CannotAssess),
+        ("dpkg\nii bash\n@end\n", CannotAssess),
+        ("pacman\nbash\n@end\n", CannotAssess),
+        ((2, "dpkg\n", "dpkg-query: error: lock"), CannotAssess),
+    ],
+)
+def test_an_index_of_packages_that_are_no_answer(answer, error):
+    with pytest.raises(error):
+        table("package_index", answer)
 
 
 UNITS = """Id=ssh.service

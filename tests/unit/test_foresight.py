@@ -24,7 +24,10 @@ def unit(name):
 NEEDS = {
     "exists": Need(keyed={"commands": str}),
     "file": Need(
-        keyed={"paths": str}, only=True, members={"content": Need(keyed={"contents": str})}
+        keyed={"paths": str},
+        only=True,
+        members={"content": Need(keyed={"contents": str}), "contains": Need()},
+        pairs={"contains": ("matches", "|")},
     ),
     "package": Need(tables=("packages",)),
     "service": Need(keyed={"units": unit}, members={"properties": Need(keyed={"more": unit})}),
@@ -169,6 +172,13 @@ def inner_function(host):
     assert there("/x")
 
 
+def contained(host):
+    f = host.file(PASSWD)
+    assert f.contains("^root")
+    assert all(f.contains(pattern=p) for p in ("^a", "^b"))
+    assert f.contains(USER)
+
+
 def unknown(host):
     assert host.file(USER).exists
     assert host.file(host.check_output("echo /x")).exists
@@ -204,6 +214,7 @@ def other_argument(machine):
         (helper, ["paths:/etc/group", "paths:/etc/passwd"]),
         (other_user, ["paths:/home"]),
         (inner_function, ["paths:/inner"]),
+        (contained, [f"matches:/etc/passwd|^{what}" for what in ("a", "b", "root")]),
         (unknown, []),
         (other_argument, []),
     ],
