@@ -130,13 +130,18 @@ class Connections:
                 self._futures[target.name] = future
             calls.append(
                 Call(
-                    open=partial(self._fulfil, future, self._new_host, target),
+                    name=target.name,
+                    open=partial(self._dialed, future, target),
                     door=self._door(target),
                     patience=target.setting("connect_timeout"),
                 )
             )
         self._dialer = Dialer(calls)
         self._dialer.start()
+
+    def _dialed(self, future: Future[Any], target: Target) -> bool:
+        self._fulfil(future, self._new_host, target)
+        return future.exception() is None
 
     def _asks(self, target: Target) -> bool:
         """Whether a secret is to be typed in on the way to *target*."""
@@ -182,6 +187,8 @@ class Connections:
             if future is None or not future.done():
                 return
             self._parted[name] = self._state_of(name, self._futures.pop(name))
+        if self._dialer is not None:
+            self._dialer.give_back(name)
         if future.exception() is not None:
             return
         if hasattr(opened := future.result(), "facts"):
@@ -213,6 +220,8 @@ class Connections:
                 mine = future is None
                 if future is None:
                     future = self._futures[target.name] = Future()
+            if not mine and not future.done() and self._dialer is not None:
+                mine = self._dialer.claim(target.name)
             if mine and self._asks(target):
                 self._fulfil(future, make, target)
             elif mine:

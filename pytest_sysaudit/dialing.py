@@ -15,6 +15,8 @@ DIALERS_AT_ONE_DOOR = 8
 #: Seconds after which a way that is not open yet counts no more: it waits for an answer, and that
 #: takes no processor time.
 WORKING = 1.0
+#: Ways that are open and that nobody has given back: so far the dialer runs ahead of the checks.
+AHEAD = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +24,14 @@ class Call:
     """One way to open.
 
     Attributes:
-        open: opens it; it keeps its errors to itself.
+        name: names it.
+        open: opens it, and tells whether it is open now; it keeps its errors to itself.
         door: what is the same for all that begin at the same server.
         patience: seconds after which those behind do not wait for it at the door any more.
     """
 
-    open: Callable[[], object]
+    name: str
+    open: Callable[[], bool]
     door: Hashable
     patience: float
 
@@ -44,7 +48,8 @@ class Dialer:
 
     One that does not answer gives its place to the next after `WORKING` seconds, so dead hosts end
     together, one timeout after the start. A thread ends with its call, and the dialer's own when
-    nothing is left to begin.
+    nothing is left to begin. Thousands of ways are not all open at once: it waits for those that
+    are given back, but nobody has to wait for it: who needs a way takes it over with `claim`.
 
     Args:
         calls: what to open.
@@ -53,6 +58,7 @@ class Dialer:
     def __init__(self, calls: Sequence[Call]) -> None:
         self._waiting = list(calls)
         self._open: list[_Open] = []
+        self._kept: set[str] = set()
         self._changed = threading.Condition()
         self._stopped = False
 
@@ -65,6 +71,20 @@ class Dialer:
         """Begin no further one."""
         with self._changed:
             self._stopped = True
+            self._changed.notify()
+
+    def claim(self, name: str) -> bool:
+        """Leave it to the caller to open the way *name*; False: it has begun, or is not known."""
+        with self._changed:
+            mine = next((call for call in self._waiting if call.name == name), None)
+            if mine is not None:
+                self._waiting.remove(mine)
+            return mine is not None
+
+    def give_back(self, name: str) -> None:
+        """Note that the way *name* is closed again."""
+        with self._changed:
+            self._kept.discard(name)
             self._changed.notify()
 
     def _run(self) -> None:
@@ -82,7 +102,8 @@ class Dialer:
     def _next(self, now: float) -> list[Call]:
         """Return those that may begin now, and take them off the list; the lock is held."""
         self._open = [entry for entry in self._open if not entry.over]
-        room = DIALERS - sum(now - entry.since < WORKING for entry in self._open)
+        working = sum(now - entry.since < WORKING for entry in self._open)
+        room = min(DIALERS - working, AHEAD - len(self._kept) - working)
         doors = Counter(e.call.door for e in self._open if now - e.since < e.call.patience)
         begin: list[Call] = []
         held: list[Call] = []
@@ -107,9 +128,12 @@ class Dialer:
         return min(ends, default=None)
 
     def _work(self, entry: _Open) -> None:
+        kept = False
         try:
-            entry.call.open()
+            kept = entry.call.open()
         finally:
             with self._changed:
                 entry.over = True
+                if kept:
+                    self._kept.add(entry.call.name)
                 self._changed.notify()

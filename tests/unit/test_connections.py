@@ -211,13 +211,14 @@ def calls():
     gate = threading.Event()
     begun: list[int] = []
 
-    def make(number: int, doors: int, patience: float = 60) -> list[Call]:
+    def make(number: int, doors: int, patience: float = 60, *, opens: bool = False) -> list[Call]:
         def call(n: int):
-            def work() -> None:
+            def work() -> bool:
                 begun.append(n)
                 gate.wait()
+                return opens
 
-            return Call(open=work, door=n % doors, patience=patience)
+            return Call(name=f"web{n}", open=work, door=n % doors, patience=patience)
 
         return [call(n) for n in range(number)]
 
@@ -262,6 +263,40 @@ def test_a_door_that_does_not_open_holds_up_nobody_for_longer_than_one_timeout(c
     make, begun, _ = calls
     Dialer(make(20, doors=1, patience=0.05)).start()
     wait_until(lambda: len(begun) == 20)
+
+
+def test_the_dialer_runs_ahead_only_so_far(calls, monkeypatch):
+    make, begun, gate = calls
+    monkeypatch.setattr(dialing, "AHEAD", 10)
+    gate.set()
+    dialer = Dialer(make(30, doors=1000, opens=True))
+    dialer.start()
+    wait_until(lambda: len(begun) >= 10)
+    assert dialer.claim("web29")
+    assert not dialer.claim("web29")
+    assert not dialer.claim("web0")
+    assert sorted(begun) == list(range(10))
+    for n in range(3):
+        dialer.give_back(f"web{n}")
+    wait_until(lambda: len(begun) == 13)
+    for n in range(3, 29):
+        wait_until(lambda n=n: n in begun)
+        dialer.give_back(f"web{n}")
+    wait_until(lambda: "dialer" not in names())
+    assert sorted(begun) == list(range(29))
+
+
+def test_who_needs_a_host_does_not_wait_for_the_dialer(monkeypatch):
+    monkeypatch.setattr(dialing, "AHEAD", 1)
+    targets = hosts("web1", "web2", "web3")
+    openers = Openers()
+    ways = connections(targets, openers)
+    ways.dial(list(targets.values()))
+    assert ways.host(targets["web3"]).transport.name == "web3"
+    assert ways.host(targets["web2"]).transport.name == "web2"
+    ways.part("web1")
+    assert sorted(openers.opened) == ["web1", "web2", "web3"]
+    ways.close()
 
 
 def test_a_stopped_dialer_begins_nothing(calls, monkeypatch):
