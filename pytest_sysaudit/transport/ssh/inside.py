@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pytest_sysaudit.ssh")
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
 _LONGEST_LINE = 1 << 14
 _MOST_HEARD = 20
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
