@@ -103,14 +103,13 @@ class LanePlugin:
             self._told = item.nodeid
             item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """See to it that what is told of a subtest is told of its own test."""
         lane = self._hub.current
         item = lane.item if lane is not None else None
         if self._own_protocol and item is not None and item.nodeid == report.nodeid:
             self._open(item)
-        yield
         self._junit.note(report.nodeid)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
