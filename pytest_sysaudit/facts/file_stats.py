@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
 from pytest_sysaudit.facts.base import parse_lines
-from pytest_sysaudit.facts.reading import complete
+from pytest_sysaudit.facts.reading import complete, script
 from pytest_sysaudit.transport.base import Command, CommandResult
 
 if TYPE_CHECKING:
@@ -50,6 +50,10 @@ PATHS = (
     "/etc/hosts.equiv",
     "/etc/ssh/shosts.equiv",
 )
+#: The character of ``ls -l`` that is + where there is an access control list.
+_ACL = 10
+#: Our script's exit code where ls failed.
+_NO_LISTS = 44
 _FAILED = re.compile(r"stat: .*?'?(/[^':\n]*)'?: (.+)$", re.MULTILINE)
 
 
@@ -130,9 +134,9 @@ def command(paths: tuple[str, ...] = PATHS) -> str:
         f"[ ! -e {f} ] || {{ [ -r {f} ] && [ -x {f} ]; }} || echo {f}"
         for f in map(shlex.quote, folders)
     ]
-    asks = f"stat -L -c '%a %u %g %n|%F' {' '.join(words)}"
-    # the eleventh character of ls is + where there is an access control list
-    lists = f"ls -ldL {' '.join(words)} 2>/dev/null | grep '^..........+'"
+    # beyond these codes a tool was killed, or is not there
+    asks = f"stat -L -c '%a %u %g %n|%F' {' '.join(words)} || [ $? = 1 ] || exit"
+    lists = f"ls -ldL {' '.join(words)} 2>/dev/null || [ $? -le 2 ] || exit {_NO_LISTS}"
     return "\n".join([*tests, "echo @stat", asks, "echo @acl", lists, "echo @end"])
 
 
@@ -143,10 +147,12 @@ def parse(result: CommandResult, asked: tuple[str, ...] = PATHS) -> FileStats:
         CannotAssess: it is cut, or stat complains about something else than a missing or
             forbidden file.
     """
-    lines = complete("stat", result.expect(0).out, "@end")
+    if result.exit_code == _NO_LISTS:
+        raise CannotAssess("ls does not say which files have an access control list")
+    lines = complete("stat", script(result, "stat"), "@end")
     middle, after = lines.index("@stat"), lines.index("@acl")
     facts = parse_lines("stat", "\n".join(lines[middle + 1 : after]), _line)
-    lists = {line[line.index(" /") + 1 :] for line in lines[after + 1 :]}
+    lists = {x[x.index(" /") + 1 :] for x in lines[after + 1 :] if x[_ACL : _ACL + 1] == "+"}
     denied = set(lines[:middle])
     for path, why in _FAILED.findall(result.err):
         if "Permission denied" in why:

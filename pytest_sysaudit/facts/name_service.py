@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
 from pytest_sysaudit.facts.accounts import Group, User, parse_group, parse_user
 from pytest_sysaudit.facts.per_key import PerKey
-from pytest_sysaudit.facts.reading import ABSENT, ROOT_ONLY, script
+from pytest_sysaudit.facts.reading import ABSENT, ROOT_ONLY, complete, script
 from pytest_sysaudit.transport.base import CommandResult
 
 if TYPE_CHECKING:
@@ -18,23 +18,32 @@ if TYPE_CHECKING:
 #: getent's code for "the data base has no such entry".
 _NOT_FOUND = 2
 #: Small hosts have no getent, and then mostly no directory either; id knows what libc knows.
-_USER = f"""if command -v getent >/dev/null; then getent passwd -- %KEY%
-else id -u -- %KEY% 2>&1; exit {ABSENT}; fi"""
+_USER = f"""if command -v getent >/dev/null; then getent passwd %ARGUMENT%
+else id -u %ARGUMENT% 2>&1; exit {ABSENT}; fi"""
 _FIND = """while IFS= read -r l; do
 case $l in %KEY%:*) echo "$l"; exit;; esac
 done </etc/%BASE% || exit 1"""
-_GROUP = f"""if command -v getent >/dev/null; then getent group -- %KEY%
+_GROUP = f"""if command -v getent >/dev/null; then getent group %ARGUMENT%
 else {_FIND.replace("%BASE%", "group")}
 exit {ABSENT}; fi"""
 #: Others are told nothing, in silence, or what libnss-systemd makes up for root.
 _SHADOW = f"""[ -r /etc/shadow ] || [ "$(id -u)" = 0 ] || exit {ROOT_ONLY}
-if command -v getent >/dev/null; then getent shadow -- %KEY%
+if command -v getent >/dev/null; then getent shadow %ARGUMENT%
 else {_FIND.replace("%BASE%", "shadow")}
 exit {ABSENT}; fi"""
-_ALL = """if command -v getent >/dev/null; then getent %BASE%; else cat /etc/%BASE%; fi |
-sed 's/:.*//'"""
+_ALL = """{ if command -v getent >/dev/null; then getent %BASE%; else cat /etc/%BASE%; fi &&
+echo @end; } | sed 's/:.*//'"""
+#: How many colons are in a line of musl's getent for a group without members.
+_NO_MEMBERS = 2
 _NO_USER = re.compile("no such user|unknown user")
 _PASSWORD = re.compile(r"^([^:]*):[^:*!][^:][^:]*:")
+
+
+def _filled(script: str, key: str) -> str:
+    """Return *script* for *key*; the getent of musl takes ``--`` for a key that nobody has."""
+    quoted = shlex.quote(key)
+    argument = f"-- {quoted}" if key.startswith("-") else quoted
+    return re.sub("%(KEY|ARGUMENT)%", lambda word: quoted if word[1] == "KEY" else argument, script)
 
 
 def _line(key: str, result: CommandResult, what: str) -> str:
@@ -52,7 +61,7 @@ class UserEntries(PerKey[User]):
     @classmethod
     def line(cls, key: str) -> str:
         """Return the shell lines that ask the user data base."""
-        return _USER.replace("%KEY%", shlex.quote(key))
+        return _filled(_USER, key)
 
     @classmethod
     def row(cls, key: str, result: CommandResult) -> User:
@@ -70,12 +79,13 @@ class GroupEntries(PerKey[Group]):
     @classmethod
     def line(cls, key: str) -> str:
         """Return the shell lines that ask the group data base."""
-        return _GROUP.replace("%KEY%", shlex.quote(key))
+        return _filled(_GROUP, key)
 
     @classmethod
     def row(cls, key: str, result: CommandResult) -> Group:
         """Return the entry."""
-        return parse_group(_line(key, result, "group"))
+        line = _line(key, result, "group")
+        return parse_group(f"{line}:" if line.count(":") == _NO_MEMBERS else line)
 
 
 class UserGroups(PerKey[tuple[tuple[int, str], ...]]):
@@ -110,7 +120,7 @@ class ShadowEntries(PerKey[tuple[str, ...]]):
     @classmethod
     def line(cls, key: str) -> str:
         """Return the shell lines that ask for it."""
-        return _SHADOW.replace("%KEY%", shlex.quote(key))
+        return _filled(_SHADOW, key)
 
     @classmethod
     def row(cls, key: str, result: CommandResult) -> tuple[str, ...]:
@@ -122,10 +132,10 @@ class ShadowEntries(PerKey[tuple[str, ...]]):
 
 def _names(facts: Facts, data_base: str) -> tuple[str, ...]:
     asked = facts.run(_ALL.replace("%BASE%", data_base))
-    names = script(asked, f"list of {data_base}").split()
+    names = complete(data_base, script(asked, f"list of {data_base}"), "@end")
     if not names:
         raise CannotAssess(f"getent {data_base}: it lists nobody")
-    return tuple(names)
+    return tuple(filter(None, names))
 
 
 def all_users(facts: Facts) -> tuple[str, ...]:

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import Incomplete
-from pytest_sysaudit.text import decode
+from pytest_sysaudit.facts.reading import script
 from pytest_sysaudit.transport.base import Command, CommandResult
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 #: Two processes for all of them. A process may end while we look, so what grep misses is no error;
-#: its own arguments, under ``self``, show whether it prints more than the first one.
+#: its own arguments, under ``self``, show whether it prints more than the first one. Beyond code 2,
+#: grep was killed, or is not there.
 _SCRIPT = """cd /proc || exit
-grep -asH -e '^Name:' -e '^State:' -e '^PPid:' -e '^Uid:' [0-9]*/status
+grep -asH -e '^Name:' -e '^State:' -e '^PPid:' -e '^Uid:' [0-9]*/status || [ $? -le 2 ] || exit
 echo @arguments
-grep -asH '' [0-9]*/cmdline self/cmdline
+grep -asH '' [0-9]*/cmdline self/cmdline || [ $? -le 2 ] || exit
 echo; echo @end"""
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 _STATUS = re.compile(r"(\d+)/status:(\w+):\s*(.*)")
@@ -73,7 +74,7 @@ def parse(result: CommandResult) -> Processes:
         Incomplete: it is cut, or process 1 is not seen: /proc shows our own processes only.
         ValueError: a line is not one of grep.
     """
-    text = decode(result.expect(0).stdout)
+    text = script(result, "processes")
     status, mark, rest = text.partition("@arguments\n")
     if not mark or not rest.endswith("\n@end\n"):
         raise Incomplete("processes: the output is not whole (its end mark is missing)")

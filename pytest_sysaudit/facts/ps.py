@@ -58,7 +58,8 @@ _SCRIPT = f"""if out=$(ps -Aww -o {",".join(_FIELDS)} 2>/dev/null); then
   exit
 fi
 echo proc
-grep -E '^(Name|State|PPid|Uid|Gid|VmSize|VmRSS|Threads):' /proc/[0-9]*/status 2>/dev/null
+grep -E '^(Name|State|PPid|Uid|Gid|VmSize|VmRSS|Threads):' /proc/[0-9]*/status 2>/dev/null ||
+  [ $? -le 2 ] || {{ echo "neither ps nor grep lists the processes" >&2; exit 1; }}
 echo @args
 for d in /proc/[0-9]*; do
   a=$(tr '\\0\\n' '  ' <$d/cmdline) 2>/dev/null && printf '%s %s\\n' "${{d#/proc/}}" "$a"

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
 from pytest_sysaudit.facts.keyed import KeyedTable
 from pytest_sysaudit.facts.outcome import Failure
-from pytest_sysaudit.facts.reading import complete
-from pytest_sysaudit.text import decode
+from pytest_sysaudit.facts.reading import complete, script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -69,7 +68,7 @@ class SmallFiles(KeyedTable[str]):
         failed: dict[int, str] = {}
         whole: set[int] = set()
         before = ""
-        for line in complete("small files", decode(result.expect(0).stdout), "@end"):
+        for line in complete("small files", script(result, "small files"), "@end"):
             if content := _LINE.fullmatch(line):
                 texts[int(content[1])].append(content[2])
             elif mark := _MARK.fullmatch(line):

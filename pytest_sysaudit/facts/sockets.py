@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 #: An ss that fails, as where the kernel lacks its interface, is none. IPv6 listeners stand in files
-#: of their own, and a kernel without IPv6 has none of these.
+#: of their own, and a kernel without IPv6 has none of these; those of IPv4 are always there, or
+#: /proc is not.
 SCRIPT = """if command -v ss >/dev/null && out=$(ss -Hlntup); then
   printf 'ss\\n%s\\n@end\\n' "$out"
   exit
 fi
 echo proc
-for name in tcp tcp6 udp udp6; do
-  [ -e /proc/net/$name ] || continue
+for name in tcp udp tcp6 udp6; do
+  case $name in *6) [ -e /proc/net/$name ] || continue;; esac
   sed -n "2,\\$s/^/$name /p" /proc/net/$name || exit
 done
 echo @end"""

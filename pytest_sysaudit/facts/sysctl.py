@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
-from pytest_sysaudit.facts.reading import complete
+from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicable
+from pytest_sysaudit.facts.reading import complete, script
+from pytest_sysaudit.facts.sysctl_keys import path_of
+from pytest_sysaudit.text import first_line
 from pytest_sysaudit.transport.base import Command, CommandResult
 
 if TYPE_CHECKING:
@@ -16,12 +18,15 @@ if TYPE_CHECKING:
 
 #: Without the tool sysctl, which small hosts lack, and whose output cannot say whether a dot in
 #: net.ipv4.conf.eth0.7.rp_filter belongs to the interface. Exit code 1 is usual: some
-#: keys can only be written.
-_SCRIPT = """cd /proc/sys || exit 1
-find . -type f -exec grep -H '' {} +
+#: keys can only be written. Beyond grep's code 2 it was killed, or is not there.
+_SCRIPT = r"""cd /proc/sys || exit 1
+find . -type f -exec sh -c 'grep -H "" "$@" || [ $? -le 2 ] || printf "\n@broken\n"' sh {} +
 echo @end $?"""
+_BROKEN = "\n@broken\n"
 ASKS: tuple[Command, ...] = (_SCRIPT,)
-_DENIED = re.compile(r"grep: (?:\./)?(\S+): Permission denied", re.IGNORECASE)
+_FAILED = re.compile(r"^grep: (?:\./)?(\S+): (.+)$", re.MULTILINE)
+_REFUSED = re.compile("permission denied|operation not permitted", re.IGNORECASE)
+_GONE = re.compile("no such file", re.IGNORECASE)
 _CLOSED = re.compile(r"find: \W?\./([^'\s]+?)\W?: Permission denied", re.IGNORECASE)
 _SOME = "kernel/ostype"
 
@@ -30,27 +35,31 @@ _SOME = "kernel/ostype"
 class Sysctl:
     """Values by path below /proc/sys; ``sysctl["net.ipv4.ip_forward"]`` finds them by dotted name.
 
-    ``denied`` are files that may not be read, ``closed`` folders that may not be listed.
+    ``denied`` are files that may not be read, ``closed`` folders that may not be listed, and
+    ``failed`` says of other files why they could not be read.
 
-    An interface with a dot in its name is asked for with slashes:
-    ``sysctl["net/ipv4/conf/eth0.7/rp_filter"]``.
+    An interface with a dot in its name is asked for as sysctl(8) takes it:
+    ``sysctl["net/ipv4/conf/eth0.7/rp_filter"]`` or ``sysctl["net.ipv4.conf.eth0/7.rp_filter"]``.
     """
 
     values: Mapping[str, str]
     denied: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, key: str) -> str:
-        path = key if "/" in key else key.replace(".", "/")
+        path = path_of(key)
         if path in self.values:
             return self.values[path]
+        if path in self.failed:
+            raise CannotAssess(f"{key}: {self.failed[path]}")
         if path in self.denied or any(path.startswith(f"{folder}/") for folder in self.closed):
             raise Denied(f"{key}: permission denied; reading it needs root")
         raise NotApplicable(f"this kernel has no setting {key}")
 
     def __contains__(self, key: object) -> bool:
-        path = str(key) if "/" in str(key) else str(key).replace(".", "/")
-        return path in self.values or path in self.denied
+        path = path_of(str(key))
+        return path in self.values or path in self.denied or path in self.failed
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.values)
@@ -75,7 +84,9 @@ class Sysctl:
             Denied: a value may not be read.
         """
         shape = re.compile(rf"net/{family}/conf/([^/]+)/{re.escape(name)}")
-        found = [m for m in map(shape.fullmatch, sorted({*self.values, *self.denied})) if m]
+        found = [
+            m for m in map(shape.fullmatch, sorted({*self.values, *self.denied, *self.failed})) if m
+        ]
         if any(f"net/{family}/conf/".startswith(f"{folder}/") for folder in self.closed):
             raise Denied(f"net.{family}.conf: permission denied; reading it needs root")
         if not found:
@@ -110,15 +121,20 @@ def parse(result: CommandResult) -> Sysctl:
         CannotAssess: the output is cut, or holds no settings.
     """
     values: dict[str, str] = {}
-    for line in complete("sysctl", result.expect(0).out, "@end 0", "@end 1"):
+    text = script(result, "sysctl")
+    if _BROKEN in text:
+        raise Incomplete(f"sysctl: grep did not end well: {first_line(result.err) or 'no message'}")
+    for line in complete("sysctl", text, "@end 0", "@end 1"):
         path, colon, value = line.removeprefix("./").partition(":")
         if not colon:
             raise ValueError("a line without a colon")
         values[path] = f"{values[path]}\n{value}" if path in values else value.strip()
     if _SOME not in values:
         raise CannotAssess("sysctl: /proc/sys holds no kernel settings that we can read")
-    denied, closed = _DENIED.findall(result.err), _CLOSED.findall(result.err)
-    return Sysctl(values, frozenset(denied), frozenset(closed))
+    told = {path: why for path, why in _FAILED.findall(result.err) if path not in values}
+    denied = frozenset(path for path, why in told.items() if _REFUSED.search(why))
+    failed = {p: why for p, why in told.items() if p not in denied and not _GONE.search(why)}
+    return Sysctl(values, denied, frozenset(_CLOSED.findall(result.err)), failed)
 
 
 def read(facts: Facts) -> Sysctl:

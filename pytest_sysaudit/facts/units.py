@@ -58,13 +58,14 @@ class Units:
         """Whether the unit *name* runs, or will at the next start.
 
         An init script that a removed package left behind counts as enabled for systemctl; here a
-        unit must have been loaded, or have a file of its own.
+        unit must have been loaded, or have a file of its own. One that runs is on, though it was
+        masked, or its file removed, after its start.
         """
         unit = self.get(name)
-        if unit is not None and unit.load_state != "loaded":
-            return False
         if unit is not None and unit.active_state not in ("inactive", "failed"):
             return True
+        if unit is not None and unit.load_state != "loaded":
+            return False
         names = (name, *(unit.names if unit is not None else ()))
         return any(self.files.get(n, "") in ("enabled", "enabled-runtime") for n in names)
 

@@ -43,7 +43,8 @@ class MountPoint:
     def _find(self) -> Mount | None:
         if self._mount is not None:
             return self._mount
-        found: Mount | None = self._source.facts().mounts.at(self.path.rstrip("/") or "/")
+        path = self.path.rstrip("/") or self.path[:1]
+        found: Mount | None = self._source.facts().mounts.at(path)
         return found
 
     def _here(self) -> Mount:

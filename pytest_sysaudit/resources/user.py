@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pytest_sysaudit.errors import NotApplicable
+from pytest_sysaudit.errors import CannotAssess, NotApplicable
 from pytest_sysaudit.facts.accounts import Group as GroupFact
 from pytest_sysaudit.facts.accounts import User as UserFact
 from pytest_sysaudit.facts.base import Facts
@@ -132,7 +132,12 @@ class User:
         return asked
 
     def _shadow(self, field: int) -> str:
-        return str(row(self._source.facts().shadow_entries, self.name)[field])
+        fields: tuple[str, ...] = row(self._source.facts().shadow_entries, self.name)
+        if field >= len(fields):
+            raise CannotAssess(
+                f"/etc/shadow: the line of {self.name} has {len(fields)} fields only"
+            )
+        return fields[field]
 
     def __repr__(self) -> str:
         return f"<user {self.name}>"

@@ -57,6 +57,25 @@ def test_the_reverse_path_filter_in_force_is_the_greater_one():
     assert table("sysctl", SYSCTL).reverse_path_filter() == {"eth0.7": 2, "lo": 1}
 
 
+def test_sysctl_takes_names_as_the_tool_does():
+    found = table("sysctl", (0, SYSCTL, ""))
+    for key in ("net.ipv4.conf.eth0/7.rp_filter", "net/ipv4/conf/eth0.7/rp_filter"):
+        assert key in found
+        assert found[key] == "2"
+
+
+def test_a_setting_that_could_not_be_read_is_not_absent():
+    err = "grep: ./net/ipv4/conf/eth1/rp_filter: Input/output error\n"
+    found = table("sysctl", (0, SYSCTL, err))
+    assert "net.ipv4.conf.eth1.rp_filter" in found
+    for ask in (
+        lambda: found["net.ipv4.conf.eth1.rp_filter"],
+        found.reverse_path_filter,
+    ):
+        with pytest.raises(CannotAssess, match="Input/output error"):
+            ask()
+
+
 def test_sysctl_tells_absent_from_denied():
     found = table("sysctl", (0, SYSCTL, SYSCTL_ERRORS))
     with pytest.raises(NotApplicable, match=r"kernel has no setting kernel\.yama"):
@@ -265,6 +284,12 @@ def test_units():
     assert found.get("ssh.service").file_state == "enabled"
     names = ["ssh", "vsftpd", "later", "bad", "off", "none"]
     assert [name for name in names if found.is_on(f"{name}.service")] == ["ssh", "later"]
+
+
+@pytest.mark.parametrize("load", ["masked", "not-found"])
+def test_a_unit_that_runs_is_on_whatever_became_of_its_file(load):
+    text = f"Id=telnet.service\nLoadState={load}\nActiveState=active\nSubState=running\n"
+    assert units.parse(f"{text}@files\n@end\n").is_on("telnet.service")
 
 
 @pytest.mark.parametrize(

@@ -441,6 +441,15 @@ def test_mount_points(text, expected):
     assert ask(text, MOUNTS) == expected
 
 
+def test_no_path_is_no_mount_point():
+    assert ask("host.mount_point('').exists", MOUNTS) is False
+
+
+def test_a_line_of_shadow_may_be_short():
+    with pytest.raises(CannotAssess, match="2 fields only"):
+        ask("host.user('ann').expiration_date", says("getent shadow", "ann:!\n"))
+
+
 def test_a_mount_point_reads_as_testinfras_does():
     shown = re.sub(" at 0x[0-9a-f]+", "", ask("repr(host.mount_point('/auto'))", MOUNTS))
     assert shown == (
