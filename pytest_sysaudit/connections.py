@@ -220,8 +220,8 @@ class Connections:
                 mine = future is None
                 if future is None:
                     future = self._futures[target.name] = Future()
-            if not mine and not future.done() and self._dialer is not None:
-                mine = self._dialer.claim(target.name)
+            if not future.done() and self._dialer is not None:
+                self._dialer.need(target.name)
             if mine and self._asks(target):
                 self._fulfil(future, make, target)
             elif mine:

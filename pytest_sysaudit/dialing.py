@@ -17,6 +17,13 @@ DIALERS_AT_ONE_DOOR = 8
 WORKING = 1.0
 #: Ways that are open and that nobody has given back: so far the dialer runs ahead of the checks.
 AHEAD = 256
+#: Seconds between two beginnings: a login takes about so much of our own processor's time.
+PACE = 0.004
+#: A pause that lasts so much too long means that the processor is busy: more logins at once would
+#: make all of them late, and the checks of the hosts that are open too.
+LATE = 0.01
+#: Seconds that the dialer then waits, or until a way is open.
+REST = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +56,7 @@ class Dialer:
     One that does not answer gives its place to the next after `WORKING` seconds, so dead hosts end
     together, one timeout after the start. A thread ends with its call, and the dialer's own when
     nothing is left to begin. Thousands of ways are not all open at once: it waits for those that
-    are given back, but nobody has to wait for it: who needs a way takes it over with `claim`.
+    are given back. That holds up nobody who says with `need` that he needs a way now.
 
     Args:
         calls: what to open.
@@ -59,6 +66,7 @@ class Dialer:
         self._waiting = list(calls)
         self._open: list[_Open] = []
         self._kept: set[str] = set()
+        self._needed: set[str] = set()
         self._changed = threading.Condition()
         self._stopped = False
 
@@ -73,13 +81,11 @@ class Dialer:
             self._stopped = True
             self._changed.notify()
 
-    def claim(self, name: str) -> bool:
-        """Leave it to the caller to open the way *name*; False: it has begun, or is not known."""
+    def need(self, name: str) -> None:
+        """Open the way *name* in its turn, however many are open already."""
         with self._changed:
-            mine = next((call for call in self._waiting if call.name == name), None)
-            if mine is not None:
-                self._waiting.remove(mine)
-            return mine is not None
+            self._needed.add(name)
+            self._changed.notify()
 
     def give_back(self, name: str) -> None:
         """Note that the way *name* is closed again."""
@@ -88,34 +94,40 @@ class Dialer:
             self._changed.notify()
 
     def _run(self) -> None:
-        with self._changed:
-            while not self._stopped:
-                now = time.monotonic()
-                for call in self._next(now):
-                    entry = _Open(call, now)
-                    self._open.append(entry)
-                    threading.Thread(target=self._work, args=(entry,), daemon=True).start()
-                if not self._waiting:
+        while True:
+            with self._changed:
+                if self._stopped or not self._waiting:
                     return
-                self._changed.wait(self._pause(now))
+                now = time.monotonic()
+                call = self._next(now)
+                if call is None:
+                    self._changed.wait(self._pause(now))
+                    continue
+                entry = _Open(call, now)
+                self._open.append(entry)
+            threading.Thread(target=self._work, args=(entry,), daemon=True).start()
+            self._keep_pace()
 
-    def _next(self, now: float) -> list[Call]:
-        """Return those that may begin now, and take them off the list; the lock is held."""
+    def _keep_pace(self) -> None:
+        before = time.monotonic()
+        time.sleep(PACE)
+        if time.monotonic() - before > PACE + LATE:
+            with self._changed:
+                self._changed.wait(REST)
+
+    def _next(self, now: float) -> Call | None:
+        """Return the one that may begin now, and take it off the list; the lock is held."""
         self._open = [entry for entry in self._open if not entry.over]
         working = sum(now - entry.since < WORKING for entry in self._open)
-        room = min(DIALERS - working, AHEAD - len(self._kept) - working)
+        if working >= DIALERS:
+            return None
+        full = len(self._kept) + working >= AHEAD
         doors = Counter(e.call.door for e in self._open if now - e.since < e.call.patience)
-        begin: list[Call] = []
-        held: list[Call] = []
-        at = 0
-        while at < len(self._waiting) and len(begin) < room:
-            call = self._waiting[at]
-            fits = doors[call.door] < DIALERS_AT_ONE_DOOR
-            doors[call.door] += fits
-            (begin if fits else held).append(call)
-            at += 1
-        self._waiting = held + self._waiting[at:]
-        return begin
+        for place, call in enumerate(self._waiting):
+            held = full and call.name not in self._needed
+            if not held and doors[call.door] < DIALERS_AT_ONE_DOOR:
+                return self._waiting.pop(place)
+        return None
 
     def _pause(self, now: float) -> float | None:
         """Return the seconds until an open one counts no more; None: wait for the end of one."""
