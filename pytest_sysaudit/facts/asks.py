@@ -85,7 +85,7 @@ def asks_of(
         reader = find_reader(tables[name]) if name in tables else None
         if reader is not None and is_keyed(reader):
             table = cast("type[KeyedTable[Any]]", reader)
-            wanted = dict.fromkeys(every)
+            wanted = dict.fromkeys(filter(table.askable, every))
             for batch in table.batches(unasked(name, wanted) if unasked else wanted):
                 found[name, batch] = Ask(_hashable(table.command(batch)), name, batch)
     return tuple(found.values())

@@ -19,7 +19,7 @@ _LIST = r"""if [ -d "$p" ]; then
 cd -- "$p" || exit
 for n in *; do [ -e "$n" ] || [ -L "$n" ] || continue; printf '%s\0' "$n"; done
 else
-[ -e "$p" ] || { ls -d -- "$p"; exit; }
+[ -e "$p" ] || [ -L "$p" ] || { ls -d -- "$p"; exit; }
 printf '%s\0' "$p"
 fi"""
 
@@ -139,6 +139,7 @@ class Matches(PerKey[bool]):
     """``facts.matches[path + SEPARATOR + pattern]``: whether grep finds the pattern in the file."""
 
     NAME = "matches"
+    NULS = 1
 
     @classmethod
     def line(cls, key: str) -> Sequence[str]:

@@ -17,7 +17,7 @@ from pytest_sysaudit.transport.base import Command, CommandResult, Transport
 PREAMBLE = r"""read -r m </proc/sys/kernel/random/uuid || exit 97
 s() {
 printf '\n%s begin %s\n' "$m" "$1"; printf '\n%s begin %s\n' "$m" "$1" >&2
-( eval "$2" ) </dev/null
+( c=$2; set --; unset -f s; eval "$c" ) </dev/null
 e=$?
 printf '\n%s end %s %s\n' "$m" "$1" "$e"; printf '\n%s end %s %s\n' "$m" "$1" "$e" >&2
 }

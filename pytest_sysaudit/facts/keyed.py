@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from pytest_sysaudit.errors import CannotAssess, NotApplicable
+from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
 from pytest_sysaudit.facts.outcome import Failure, Outcome, attempt
 from pytest_sysaudit.lanes import wait_for
 from pytest_sysaudit.lanes.turn import owned
@@ -48,6 +48,8 @@ class KeyedTable(ABC, Generic[Row]):
     """The table's name, for messages."""
     BATCH: ClassVar[int] = 400
     """How many keys one command names at most; a shell takes 128 KiB in one argument."""
+    NULS: ClassVar[int] = 0
+    """How many NULs a key holds; no command can, so they are for keys of several parts."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -86,6 +88,8 @@ class KeyedTable(ABC, Generic[Row]):
         What another lane asks for at this moment is not asked for twice, and not waited for here.
         """
         mine = self._claim(keys)
+        for key, error in self._refused(mine):
+            mine.pop(key).set_result(Outcome(error=error))
         if not mine:
             return
         batches = self.batches(mine)
@@ -109,9 +113,22 @@ class KeyedTable(ABC, Generic[Row]):
         every = tuple(keys)
         return [every[i : i + cls.BATCH] for i in range(0, len(every), cls.BATCH)]
 
+    @classmethod
+    def askable(cls, key: str) -> bool:
+        """Return whether a command can hold *key*: no NUL, and text that can be encoded."""
+        try:
+            key.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            return False
+        return key.count("\0") <= cls.NULS
+
     def unasked(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Return those of *keys* that nobody asked for yet, each once, in their order."""
         return tuple(dict.fromkeys(key for key in keys if key not in self._rows))
+
+    def _refused(self, keys: Iterable[str]) -> list[tuple[str, CannotAssess]]:
+        bad = [key for key in keys if not self.askable(key)]
+        return [(k, CannotAssess(f"{self.NAME}: no command can hold {k!r}")) for k in bad]
 
     def _claim(self, keys: Iterable[str]) -> dict[str, _Slot]:
         with self._lock:
@@ -134,17 +151,27 @@ class KeyedTable(ABC, Generic[Row]):
         answer: CommandResult | CannotAssess,
     ) -> None:
         outcomes = self._outcomes(asked, answer)
+        if outcomes is None:
+            self._give_up(mine)
+            return
         for key, future in mine.items():
             future.set_result(outcomes[key])
 
     def _outcomes(
         self, keys: tuple[str, ...], answer: CommandResult | CannotAssess
-    ) -> Mapping[str, Outcome]:
-        if not isinstance(answer, CommandResult):
-            return dict.fromkeys(keys, Outcome(error=answer))
-        parsed = attempt(self.NAME, lambda: self.parse(keys, answer))
+    ) -> Mapping[str, Outcome] | None:
+        """Return the outcome of each key; None: who wants one asks for it alone.
+
+        One key may be what the command failed of, as a path on a server that does not answer, and
+        the others are not to suffer from it.
+        """
+        if isinstance(answer, CommandResult):
+            parsed = attempt(self.NAME, lambda: self.parse(keys, answer))
+        else:
+            parsed = Outcome(error=answer)
         if parsed.error is not None:
-            return dict.fromkeys(keys, parsed)
+            for_all = len(keys) == 1 or isinstance(parsed.error, (Denied, NotApplicable))
+            return dict.fromkeys(keys, parsed) if for_all else None
         return dict(self._each(keys, parsed.value))
 
     def _each(

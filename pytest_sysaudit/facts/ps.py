@@ -53,10 +53,8 @@ ALIASES: Mapping[str, str] = {
 _FIELDS = [*_WORDS, "lstart", *(f"{name}:{width}" for name, width in _WIDE.items()), "args"]
 #: busybox has a ps without most fields, and which cuts names. There, and without any ps, the files
 #: of /proc are read; what ends meanwhile is left out.
-_SCRIPT = f"""if out=$(ps -Aww -o {",".join(_FIELDS)} 2>/dev/null); then
-  printf 'ps\\n%s\\n@end\\n' "$out"
-  exit
-fi
+_SCRIPT = f"""echo ps
+ps -Aww -o {",".join(_FIELDS)} 2>/dev/null && echo @end && exit
 echo proc
 grep -E '^(Name|State|PPid|Uid|Gid|VmSize|VmRSS|Threads):' /proc/[0-9]*/status 2>/dev/null ||
   [ $? -le 2 ] || {{ echo "neither ps nor grep lists the processes" >&2; exit 1; }}
@@ -101,7 +99,8 @@ def parse(text: str, accounts: Callable[[], Accounts]) -> ProcessTable:
         Incomplete: it is cut, or process 1 is missing: /proc shows our own processes only.
         ValueError: a line has too few fields.
     """
-    source, *lines = complete("ps", text, "@end")
+    every = complete("ps", text, "@end")
+    source, *lines = every[every.index("proc") if "proc" in every else 0 :]
     if source == "ps":
         table = ProcessTable(tuple(_process(line) for line in lines[1:] if line.strip()))
     else:

@@ -226,6 +226,52 @@ def test_rows_that_could_not_be_read_raise_each(answer, error, words, ahead):
             facts.letters["a"]
 
 
+@pytest.mark.parametrize("answer", [TimedOut("too slow"), (1, "", "bad name"), "a=x"])
+@pytest.mark.parametrize("ahead", [True, False])
+def test_one_row_that_fails_does_not_spoil_the_others(answer, ahead):
+    results = {**ANSWERS, "letters a b": answer, "letters b": TimedOut("b is too slow")}
+    facts = facts_over(ManyTransport(results=results))
+    if ahead:
+        facts.read_ahead([], {"letters": ["a", "b"]})
+    else:
+        facts.letters.ask(["a", "b"])
+    assert facts.letters["a"] == 1
+    for _ in range(2):
+        with pytest.raises(TimedOut, match="b is too slow"):
+            facts.letters["b"]
+    assert facts.transport.trips == [["letters a b"], ["letters a"], ["letters b"]]
+
+
+@pytest.mark.parametrize("answer", [Denied("only root"), NotApplicable("there is no such thing")])
+def test_what_holds_for_all_rows_is_asked_once(answer):
+    class Refusing(Letters):
+        @classmethod
+        def parse(cls, keys, result):  # noqa: ARG003 - the parent's
+            raise answer
+
+    transport = ManyTransport(results=ANSWERS)
+    letters = open_facts(transport, {"letters": Refusing}).letters
+    letters.ask(["a", "b"])
+    for key in "ab":
+        with pytest.raises(type(answer), match=str(answer)):
+            letters[key]
+    assert len(transport.trips) == 1
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "\ud800"])
+def test_a_key_that_no_command_can_hold_hurts_nobody_else(bad):
+    transport = ManyTransport(results=ANSWERS)
+    facts = facts_over(transport)
+    facts.read_ahead(["words"], {"letters": [bad, "a"], "paths": [bad]})
+    assert transport.trips == [["words", "letters a"]]
+    facts.letters.ask([bad, "a"])
+    assert facts.letters["a"] == 1
+    for _ in range(2):
+        with pytest.raises(CannotAssess, match="letters: no command can hold"):
+            facts.letters[bad]
+    assert len(transport.trips) == 1
+
+
 def test_an_interrupted_read_is_tried_again():
     class Interrupted(ManyTransport):
         stop = True

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
-from pytest_sysaudit.facts import open_facts, sockets
+from pytest_sysaudit.facts import open_facts, ps, sockets
 from pytest_sysaudit.transport.base import CommandResult
 
 TOOLS = ("awk", "cat", "find", "getent", "grep", "id", "ls", "readlink", "sed", "sh", "stat", "tr")
@@ -22,6 +22,7 @@ class Shell:
 
     def __init__(self, folder, tools, scripts):
         self.identity = {}
+        self.shell = ["/bin/sh"]
         self._path = folder
         for tool in tools:
             (folder / tool).symlink_to(shutil.which(tool))
@@ -32,7 +33,7 @@ class Shell:
     def run(self, command, *, stdin=b"", timeout=None, user=None):  # noqa: ARG002 - the protocol's
         line = command if isinstance(command, str) else shlex.join(command)
         done = subprocess.run(
-            ["/bin/sh", "-c", line],
+            [*self.shell, "-c", line],
             input=stdin,
             capture_output=True,
             timeout=timeout or 20,
@@ -164,3 +165,39 @@ def test_no_socket_is_no_answer_where_proc_is_not_mounted(without, tmp_path):
 def test_lists_of_access_are_not_forgotten_without_ls(without):
     with pytest.raises(CannotAssess, match="access control list"):
         without("ls").file_stats["/etc/passwd"]
+
+
+def test_links_that_lead_nowhere(without, tmp_path):
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "nowhere").symlink_to("/no/such")
+    facts = without()
+    for name in ("circle", "nowhere"):
+        path = str(tmp_path / name)
+        assert facts.listings[path] == (path,)
+        assert facts.paths[path].tests == "L"
+
+
+def test_several_commands_know_nothing_of_their_script(without):
+    facts = without()
+    first, second = facts.batch(["echo $# $*; command -v s", "echo two"])
+    assert (first.out, first.exit_code) == ("0\n", 127)
+    assert second.out == "two\n"
+
+
+def needed(shell):
+    return shutil.which(shell) or pytest.skip(f"{shell} is not installed")
+
+
+def test_more_processes_than_a_command_can_name(without):
+    lines = "head\n" + "".join(f"line {'x' * 100}\n" for _ in range(3000))
+    many = f"cat <<'E'\n{lines}E"
+    facts = without(ps=many)
+    script = next(iter(ps.ASKS))
+    facts.transport.shell = [needed("mksh")]
+    said = facts.run(script)
+    assert (said.exit_code, said.out) == (0, f"ps\n{lines}@end\n")
+
+
+def test_a_ps_that_fails_on_its_way_is_not_believed(without):
+    facts = without(ps="echo head; echo nonsense; exit 1")
+    assert any(process["pid"] == 1 for process in facts.ps)
