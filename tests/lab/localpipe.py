@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import threading
 
@@ -11,17 +12,26 @@ from pytest_sysaudit.transport.shell.script import BOOT
 
 
 class LocalPipe:
-    """A process of this machine; *argv* runs in a session of its own."""
+    """A process of this machine; *argv* runs in a session of its own.
+
+    It writes to sockets, as under sshd: unlike a pipe's, their two ends can be told apart.
+    """
 
     def __init__(self, argv: list[str], hearer: Hearer) -> None:
         self.refused = ""
         self.written = 0
         self._hearer = hearer
         self._lock = threading.Lock()
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(
-            argv, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True
-        )
+        (self._out, out), (self._err, err) = socket.socketpair(), socket.socketpair()
+        with out, err:
+            self.process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=out.fileno(),
+                stderr=err.fileno(),
+                bufsize=0,
+                start_new_session=True,
+            )
         self._outbox: list[bytes] = []
         self._more = threading.Semaphore(0)
         self._closed = False
@@ -50,14 +60,16 @@ class LocalPipe:
             stdin.close()
 
     def _hear_out(self) -> None:
-        while data := self.process.stdout.read(65536):
-            with self._lock:
-                self._hearer.on_out(data)
+        with self._out:
+            while data := self._out.recv(65536):
+                with self._lock:
+                    self._hearer.on_out(data)
 
     def _hear_err(self) -> None:
-        while data := self.process.stderr.read(65536):
-            with self._lock:
-                self._hearer.on_err(data)
+        with self._err:
+            while data := self._err.recv(65536):
+                with self._lock:
+                    self._hearer.on_err(data)
 
     def _watch(self) -> None:
         code = self.process.wait()

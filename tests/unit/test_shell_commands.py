@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 import threading
+import time
 import uuid
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from lab.localpipe import LocalPipe
+from lab.localpipe import LocalPipe, LocalWay
 from lab.sshd import wait_until
 
+from pytest_sysaudit.transport.shell.become import Password
+from pytest_sysaudit.transport.shell.executor import Executor, Settings
 from pytest_sysaudit.transport.shell.request import Again, Fate, ShellEnded, request
 from pytest_sysaudit.transport.shell.script import BOOT
 from pytest_sysaudit.transport.shell.shell import Shell
@@ -256,3 +261,78 @@ def test_more_than_fits_ahead_is_held_back_and_can_still_be_ended(runner):
     runner.shell.end(runner.requests[0], Fate.OVERDUE)
     assert head.result(20).exit_code != 0
     assert [len(future.result(20).out) for future in rest] == [9001] * 30
+
+
+#: Leaves a process of its own session behind, with no & for anybody to see.
+DAEMON = """
+import os, sys, time
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+time.sleep(1.5)
+for stream in (1, 2): os.write(stream, b'foreign')
+"""
+
+
+@pytest.mark.parametrize("counts", [True, pytest.param(False, marks=pytest.mark.root)])
+@pytest.mark.parametrize("name", SHELLS)
+def test_what_a_command_leaves_behind_writes_into_nobody_elses_answer(name, counts):
+    """Also where the kernel's newest pid is not to be had: some containers tell another one."""
+    if not counts and os.geteuid() != 0:
+        pytest.skip("only root can mount over /proc/loadavg")
+    hidden = ["unshare", "-m", "sh", "-c", 'mount --bind /dev/null /proc/loadavg; exec "$@"', "sh"]
+    shell = Shell(limit=LIMIT, program=shlex.join([*([] if counts else hidden), *SHELLS[name]]))
+    shell.open(lambda hearer: LocalPipe([*SHELLS[name], "-c", BOOT], hearer))
+    time.sleep(0.05)
+    commands = ["true", ["cat", "/proc/loadavg"], [sys.executable, "-Sc", DAEMON]]
+    rest = ["sleep 2; echo mine", "echo mine"]
+    requests = [request(command, timeout=30) for command in [*commands, *rest]]
+    shell.submit(requests)
+    answers = [item.future.result(20) for item in requests[:3]]
+    assert bool(answers[1].out) is counts
+    assert (answers[2].exit_code, answers[2].out, answers[2].err) == (0, b"", b"")
+    for item in requests[3:]:
+        with pytest.raises(Again):
+            item.future.result(20)
+    assert shell.tainted
+    shell.ended.result(20)
+
+
+def settings() -> Settings:
+    return Settings(
+        name="web1",
+        me="root",
+        become=None,
+        password=Password(None),
+        open_timeout=20,
+        command_timeout=20,
+        limit=LIMIT,
+    )
+
+
+def test_commands_after_ones_that_leave_something_run_in_new_shells():
+    way = LocalWay()
+    executor = Executor(way, settings())
+    commands = [[sys.executable, "-Sc", DAEMON], ["echo", "mine"]] * 8
+    answers = executor.run_many(commands)
+    executor.close()
+    assert [answer.out for answer in answers] == ["", "mine\n"] * 8
+    assert len(way.pipes) >= 8
+
+
+def test_processes_that_hold_nothing_of_ours_cost_no_shell(runner):
+    quiet = "setsid sleep 2 </dev/null >/dev/null 2>&1 & exit 0"
+    assert [future.result(20).exit_code for future in runner.send(quiet, "true")] == [0, 0]
+    assert not runner.shell.tainted
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_variables_of_the_login_environment_do_not_give_the_mark_away(name, monkeypatch):
+    """What is exported stays exported, whatever it is set to."""
+    for variable in ("n", "s", "l", "f", "k", "me", "bye"):
+        monkeypatch.setenv(variable, "exported")
+    runner = Runner(SHELLS[name])
+    shown = runner.run("cat /proc/self/environ /proc/$PPID/environ")[1] + runner.run(["env"])[1]
+    runner.shell.close()
+    assert runner.shell._mark.encode() not in shown
+    assert b"PATH=" in shown

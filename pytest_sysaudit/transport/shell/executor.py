@@ -174,7 +174,8 @@ class Executor:
             try:
                 reply = self._reply(item, user)
             except Again:
-                rounds += item.shell is not None and not item.shell.refused
+                shell = item.shell
+                rounds += shell is not None and not (shell.refused or shell.tainted)
                 again = [other for other in rest if _unbegun(other)]
                 for other in again:
                     other.renew()

@@ -68,13 +68,69 @@ o() {
 } | { SHELL_OF_THE_WORKER 2>&3 3>&-; [ $? = 0 ] || kill -9 $$; } 3>&2 2>/dev/null
 """
 
-#: The worker's own standard error ("Killed") is not the command's: it goes nowhere.
+#: Whether a command left a process behind that could write into the next one's answer. Asked are
+#: the pids given since the last time (loadavg tells the newest; ``b``: it does here), or all where
+#: that number is of no use, and again if one ended meanwhile: it may have a child. ``_h``: whether
+#: one holds a stream of ours; another user's does not tell, but its session does.
+_STRAYS = r"""
+_l() { l=0; read -r x x x x l </proc/loadavg; };
+_h() {
+  if [ -r "/proc/$1/fd" ]; then
+    for f in "/proc/$1/fd/"*; do
+      if [ "$f" -ef "/proc/$$/fd/1" ] || [ "$f" -ef "/proc/$$/fd/3" ]; then return 0; fi;
+    done; return 1;
+  fi;
+  k=; read -r k <"/proc/$1/stat"; set -- ${k##*) }; [ "$4" = "$g" ];
+};
+_a() {
+  z=;
+  for i in 1 2 3 4 5 6 7 8 9; do
+    o=$z; z=;
+    for p in /proc/[0-9]*; do
+      p=${p#/proc/}; k=; read -r k <"/proc/$p/stat" || z="$z $p"; set -- ${k##*) };
+      if [ "$p" != $$ ] && [ "${20:-0}" -gt "$t" ]; then
+        _h "$p" && return 0;
+        set -- "/proc/$p/fd/"*; [ -e "$1" ] || z="$z $p";
+      fi;
+    done;
+    [ "$z" != "$o" ] || return 1;
+  done; return 0;
+};
+_s() {
+  q=$l; _l;
+  if [ -z "$b" ] || [ "$l" -lt "$q" ] || [ "$l" -gt $((q+500)) ]; then _a; return; fi;
+  while [ "$q" -lt "$l" ]; do
+    q=$((q+1)); [ -d "/proc/$q" ] && _h "$q" && return 0;
+    if [ "$q" -ge "$l" ]; then _l; fi;
+  done; return 1;
+};
+b=; _l; q=$l; p=$(read -r p x </proc/self/stat; echo "$p"); _l;
+if [ "$p" -gt "$q" ] && [ "$p" -le "$l" ]; then b=1; fi;
+read -r k </proc/$$/stat; set -- ${k##*) }; g=$4; t=${20};
+"""
+
+#: The worker's own standard error ("Killed") is not the command's: it goes nowhere. A command that
+#: left something behind, and not just for a moment (it was ended, say), is the last of its worker.
 _WORKER = """exec 3>&2 2>/dev/null
-{environment}_m() {{ echo "$n$1"; echo "$n" >&3; }}
-_v() {{ (exec 2>&3 3>&- </dev/null; exec "$@"); _m $?; }}
-_i() {{ (exec 2>&3 3>&-; exec "$@"); _m $?; }}
+{environment}{strays}
+_m() {{ echo "$n$1"; echo "$n" >&3; }}
+_e() {{
+y=$l
+for j in 1 2 3; do
+_s || {{ _m $1; return; }}
+sleep 0.1 || sleep 1
+l=$y
+done
+_m "$1 S"; exit 0
+}}
+_v() {{ (exec 2>&3 3>&- </dev/null; exec "$@"); _e $?; }}
+_i() {{ (exec 2>&3 3>&-; exec "$@"); }}
 _m R$$
 """
+
+#: A variable that the login environment exports stays exported, whatever it is set to: ours hold
+#: the mark.
+_UNSET = "unset n s l f me more q w c bye i alive b g k p t x y z j o"
 
 
 def opening(mark: str, shell: str = "/bin/sh") -> bytes:
@@ -86,8 +142,12 @@ def opening(mark: str, shell: str = "/bin/sh") -> bytes:
     """
     text = _DOORMAN.replace("SHELL_OF_THE_WORKER", shell)
     environment = "".join(f"{k}={shlex.quote(v)}; export {k}\n" for k, v in ENVIRONMENT.items())
-    lines = f"n={mark}; {' '.join(line.strip() for line in text.splitlines())}\n"
-    return f"{lines}n={mark}\n{_WORKER.format(environment=environment)}".encode()
+    worker = _WORKER.format(environment=environment, strays=_one_line(_STRAYS))
+    return f"{_UNSET}; n={mark}; {_one_line(text)}\nn={mark}\n{worker}".encode()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(line.strip() for line in text.strip().splitlines())
 
 
 def framed(command: Command, stdin: bytes) -> bytes:
@@ -103,7 +163,9 @@ def framed(command: Command, stdin: bytes) -> bytes:
     line = shlex.join(argv).encode("utf-8", "surrogateescape")
     if len(line) > _LONGEST:
         _refuse_long(argv)
-    return b"_v " + line + b"\n" if not stdin else _fed(stdin) + b" | _i " + line + b"\n"
+    if not stdin:
+        return b"_v " + line + b"\n"
+    return _fed(stdin) + b" | _i " + line + b"; _e $?\n"
 
 
 def _refuse_long(argv: list[str]) -> None:

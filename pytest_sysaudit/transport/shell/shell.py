@@ -38,6 +38,7 @@ class Shell:
         ended: the exit code, when it is over; None if it is not known.
         opened: when it was started, by the monotonic clock; ``lag``: how long that took.
         answered: whether the doorman ever told what runs.
+        tainted: whether a command left a process behind that may still write to its output.
     """
 
     def __init__(self, *, limit: int, program: str = "/bin/sh") -> None:
@@ -46,7 +47,7 @@ class Shell:
         self.ended: Future[int | None] = Future()
         self.opened = time.monotonic()
         self.lag = 0.0
-        self.answered = False
+        self.answered = self.tainted = False
         self._mark = mark
         self._limit = limit
         self._program = program
@@ -243,7 +244,9 @@ class Shell:
     def _part(self, side: int, body: bytes, note: bytes) -> None:
         for request in self._sent:
             if side == 0 and request.out is None:
-                request.out, request.exit_code = body, int(note)
+                code, _, stray = note.partition(b" ")
+                request.out, request.exit_code = body, int(code)
+                self.tainted = bool(stray)
                 break
             if side == 1 and request.err is None:
                 request.err = body
@@ -252,9 +255,19 @@ class Shell:
             done = self._sent.popleft()
             self._ahead -= len(self._sent[0].lines) if self._sent else 0
             self._later(done.future.set_result, done.reply())
+            if self.tainted:
+                self._give_back()
             self._pump()
         if self._last and not self._sent:
             self._later(self._leave, None)
+
+    def _give_back(self) -> None:
+        """Leave what is not begun to another shell: the worker has ended; the lock is held."""
+        for request in (*self._sent, *self._held):
+            self._later(request.future.set_exception, Again())
+        self._sent.clear()
+        self._held.clear()
+        self._last = self._closing = True
 
     def _check_size(self) -> None:
         """End the running command if it has written too much."""
