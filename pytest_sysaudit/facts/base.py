@@ -12,6 +12,7 @@ from pytest_sysaudit.facts.asks import Ask, Reader, Tables, asks_of, find_reader
 from pytest_sysaudit.facts.batch import Answer, Kept, many, run_batch
 from pytest_sysaudit.facts.keyed import KeyedTable
 from pytest_sysaudit.facts.outcome import Outcome, attempt
+from pytest_sysaudit.facts.packed import SMALL, Packed, pack, unpack
 from pytest_sysaudit.lanes import Once
 from pytest_sysaudit.text import first_line
 from pytest_sysaudit.transport.base import Command, CommandResult, Transport
@@ -27,7 +28,7 @@ _Place = tuple[str, str | None]
 class _Notes:
     """What one table was made of: results, and other tables."""
 
-    results: list[CommandResult] = field(default_factory=list)
+    results: list[CommandResult | Packed] = field(default_factory=list)
     tables: dict[_Place, None] = field(default_factory=dict)
 
 
@@ -38,9 +39,20 @@ class _Shared:
     outcomes: Once[_Place] = field(default_factory=Once)
     notes: dict[_Place, _Notes] = field(default_factory=dict)
     kept: Kept = field(default_factory=Kept)
+    packed: dict[tuple[Command, float, int], CommandResult | Packed] = field(default_factory=dict)
 
     def forget(self) -> None:
-        self.outcomes, self.notes, self.kept = Once(), {}, Kept()
+        self.outcomes, self.notes, self.kept, self.packed = Once(), {}, Kept(), {}
+
+    def pack(self, result: CommandResult) -> CommandResult | Packed:
+        """Return what is kept of *result*, once for all tables that are made of it."""
+        if len(result.stdout) <= SMALL:
+            return result
+        command = result.command if isinstance(result.command, str) else tuple(result.command)
+        place = (command, result.started, len(result.stdout))
+        if place not in self.packed:
+            self.packed[place] = pack(result)
+        return self.packed[place]
 
 
 class Facts:
@@ -187,18 +199,18 @@ class Facts:
 
     def observations(self, table: str) -> tuple[CommandResult, ...]:
         """Return the results that *table*, and the tables it asked, were made of, each once."""
-        places, found = [(table, self.user)], dict[int, CommandResult]()
+        places, found = [(table, self.user)], dict[int, CommandResult | Packed]()
         for place in places:  # grows
             notes = self._shared.notes.get(place)
             if notes is not None:
-                found.update((id(result), result) for result in notes.results)
+                found.update((id(kept), kept) for kept in notes.results)
                 places += [other for other in notes.tables if other not in places]
-        return tuple(found.values())
+        return tuple(unpack(kept) for kept in found.values())
 
     def note(self, result: CommandResult) -> None:
         """Remember that the table that is being read is made of *result*."""
         if self._notes is not None:
-            self._notes.results.append(result)
+            self._notes.results.append(self._shared.pack(result))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self._tables:

@@ -163,6 +163,27 @@ def test_a_table_keeps_the_results_it_was_made_of():
     assert facts.observations("pair")[1] is facts.observations("words")[0]
 
 
+def test_what_was_read_ahead_is_forgotten_with_the_rest():
+    facts = facts_over(ManyTransport(results=ANSWERS))
+    facts.read_ahead(["words"], {"letters": ["a"]})
+    facts.refresh()
+    assert facts.words == ["a", "b"]
+    assert facts.letters["a"] == 1
+    assert facts.transport.trips == [["words", "letters a"], ["words"], ["letters a"]]
+
+
+def test_long_answers_are_kept_small_and_given_back_whole():
+    text = "word " * 10_000
+    transport = ManyTransport(results={**ANSWERS, "words": (0, text, "and why")})
+    facts = open_facts(transport, {**TABLES, "again": lambda facts: facts.words})
+    assert len(facts.again) == 10_000
+    (result,) = facts.observations("again")
+    assert (result.out, result.err, show(result.command)) == (text, "and why", "words")
+    assert facts.observations("words") == (result,)
+    kept = tuple(facts._shared.packed.values())
+    assert sum(len(each.stdout) + len(each.stderr) for each in kept) < len(text) / 10
+
+
 def test_asks_leave_out_what_is_unknown_and_what_stands_twice():
     assert asks_of(TABLES, ["pair", "words", "nonsense"], {"unknown": ["x"]}) == (
         Ask(("more", "words")),
