@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
     from pytest_sysaudit.transport.base import Command
-    from pytest_sysaudit.transport.openssh.transport import OpensshTransport, SecretStore
+    from pytest_sysaudit.transport.openssh.transport import OpensshTransport
+    from pytest_sysaudit.transport.shell.become import SecretStore
 
 
 def open_openssh(

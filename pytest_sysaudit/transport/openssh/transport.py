@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pytest_sysaudit.errors import CannotAssess, Denied, HostKeyError, TimedOut, Unreachable
 from pytest_sysaudit.inventory.model import Host
@@ -19,7 +19,7 @@ from pytest_sysaudit.transport.base import Command, CommandResult, FileStat
 from pytest_sysaudit.transport.command_files import CommandFiles
 from pytest_sysaudit.transport.openssh.route import Route, Router
 from pytest_sysaudit.transport.openssh.way import OpensshWay, connect
-from pytest_sysaudit.transport.shell.become import Password
+from pytest_sysaudit.transport.shell.become import Password, SecretStore, sudo_password
 from pytest_sysaudit.transport.shell.executor import Executor, Settings
 from pytest_sysaudit.transport.shell.identity import WHO, told
 
@@ -28,13 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pytest_sysaudit.ssh")
 T = TypeVar("T")
-
-
-class SecretStore(Protocol):
-    """Resolves the inventory's ``env:``, ``file:`` and ``prompt``."""
-
-    def get(self, ref: str, *, purpose: str, base: Path) -> str:
-        """Return the secret that *ref* means."""
 
 
 class OpensshTransport:
@@ -64,7 +57,7 @@ class OpensshTransport:
             name=target.name,
             me=way.user,
             become=entry.become.user if entry.become else None,
-            password=Password(_password(target, way.user, secrets)),
+            password=Password(sudo_password(target, way.user, secrets)),
             open_timeout=target.setting("open_timeout"),
             command_timeout=target.setting("command_timeout"),
             limit=target.setting("max_output"),
@@ -220,13 +213,3 @@ class OpensshTransport:
             self._alarm.cancel()
         self._executor.close()
         self._folder.cleanup()
-
-
-def _password(target: Target, me: str, secrets: SecretStore) -> Callable[[], str] | None:
-    """Return what resolves the sudo password, if the inventory names one."""
-    become = getattr(target.entry, "become", None)
-    reference = become.password if become else None
-    if reference is None:
-        return None
-    purpose = f"sudo password of {me} on {target.name}"
-    return lambda: secrets.get(reference, purpose=purpose, base=target.base)

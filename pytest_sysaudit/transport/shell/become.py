@@ -15,8 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from pathlib import Path
+from typing import Protocol
 
 from pytest_sysaudit.errors import ConnectionLost, Denied, TimedOut
+from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.lanes import wait_for
 from pytest_sysaudit.text import decode, first_line, printable
 from pytest_sysaudit.transport.shell.pipe import Hearer, Pipe, Starter
@@ -35,6 +38,23 @@ _READY = f'/bin/sh -c : && echo "$0" && echo "$0" >&2 && {BOOT}'
 
 class SudoRefused(Denied):
     """sudo gave no shell, and will not give one later either."""
+
+
+class SecretStore(Protocol):
+    """Resolves the inventory's ``env:``, ``file:`` and ``prompt``."""
+
+    def get(self, ref: str, *, purpose: str, base: Path) -> str:
+        """Return the secret that *ref* means."""
+
+
+def sudo_password(target: Target, me: str, secrets: SecretStore) -> Callable[[], str] | None:
+    """Return what resolves the sudo password, if the inventory names one."""
+    become = getattr(target.entry, "become", None)
+    reference = become.password if become else None
+    if reference is None:
+        return None
+    purpose = f"sudo password of {me} on {target.name}"
+    return lambda: secrets.get(reference, purpose=purpose, base=target.base)
 
 
 class Password:

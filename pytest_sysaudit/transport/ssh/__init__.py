@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
     from pytest_sysaudit.transport.base import Command
-    from pytest_sysaudit.transport.ssh.auth import SecretStore
+    from pytest_sysaudit.transport.shell.become import SecretStore
     from pytest_sysaudit.transport.ssh.transport import SshTransport
 
 

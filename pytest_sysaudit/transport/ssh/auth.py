@@ -6,11 +6,11 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import paramiko
 
 from pytest_sysaudit.errors import LoginRefused, Unreachable
+from pytest_sysaudit.transport.shell.become import SecretStore
 from pytest_sysaudit.transport.ssh.deadline import Deadline, within
 from pytest_sysaudit.transport.ssh.keys import (
     Agent,
@@ -27,13 +27,6 @@ log = logging.getLogger("pytest_sysaudit.ssh")
 #: Tries in one connection: OpenSSH's own limit is 6, hardened servers allow 4.
 MAX_KEYS = 5
 MAX_KEYS_BEFORE_PASSWORD = 3
-
-
-class SecretStore(Protocol):
-    """Resolves the inventory's ``env:``, ``file:`` and ``prompt``."""
-
-    def get(self, ref: str, *, purpose: str, base: Path) -> str:
-        """Return the secret that *ref* means."""
 
 
 class Authentication:

@@ -15,9 +15,10 @@ import paramiko
 
 from pytest_sysaudit.errors import HostKeyError, Unreachable
 from pytest_sysaudit.text import printable, shorten
+from pytest_sysaudit.transport.shell.become import SecretStore
 from pytest_sysaudit.transport.shell.pipe import Hearer, Pipe
 from pytest_sysaudit.transport.ssh import hostkeys
-from pytest_sysaudit.transport.ssh.auth import Authentication, SecretStore
+from pytest_sysaudit.transport.ssh.auth import Authentication
 from pytest_sysaudit.transport.ssh.deadline import Deadline, within
 from pytest_sysaudit.transport.ssh.hostkeys import HostKey
 from pytest_sysaudit.transport.ssh.login import Login

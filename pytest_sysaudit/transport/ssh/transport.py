@@ -23,10 +23,9 @@ from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.lanes import wait
 from pytest_sysaudit.transport.base import Command, CommandResult, FileStat
 from pytest_sysaudit.transport.command_files import CommandFiles
-from pytest_sysaudit.transport.shell.become import Password
+from pytest_sysaudit.transport.shell.become import Password, SecretStore, sudo_password
 from pytest_sysaudit.transport.shell.executor import Executor, Settings
 from pytest_sysaudit.transport.shell.identity import WHO, told
-from pytest_sysaudit.transport.ssh.auth import SecretStore
 from pytest_sysaudit.transport.ssh.connect import Connection, connect
 from pytest_sysaudit.transport.ssh.files import NoSftp, SftpFiles
 from pytest_sysaudit.transport.ssh.login import Login, resolve
@@ -300,13 +299,3 @@ class SshTransport:
         if self._alarm is not None:
             self._alarm.cancel()
         self._executor.close()
-
-
-def sudo_password(target: Target, me: str, secrets: SecretStore) -> Callable[[], str] | None:
-    """Return what resolves the sudo password, if the inventory names one."""
-    become = getattr(target.entry, "become", None)
-    reference = become.password if become else None
-    if reference is None:
-        return None
-    purpose = f"sudo password of {me} on {target.name}"
-    return lambda: secrets.get(reference, purpose=purpose, base=target.base)
