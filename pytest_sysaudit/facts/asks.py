@@ -49,6 +49,15 @@ def is_keyed(reader: Reader) -> bool:
     return isinstance(reader, type) and issubclass(reader, KeyedTable)
 
 
+def keyed_table(tables: Tables, name: str) -> type[KeyedTable[Any]] | None:
+    """Return the class of the table *name*; None if it is none, is not keyed, or is broken."""
+    try:
+        reader = find_reader(tables[name])
+    except Exception:  # noqa: BLE001 - somebody else's module; who asks for the table is told
+        return None
+    return cast("type[KeyedTable[Any]]", reader) if is_keyed(reader) else None
+
+
 def asks_of(
     tables: Tables,
     names: Iterable[str],
@@ -74,21 +83,27 @@ def asks_of(
     found: dict[object, Ask] = {}
     rows = {name: list(each) for name, each in (keys or {}).items()}
     for name in _with_used(tables, names):
-        source = _source(tables[name])
-        for table, each in _of(source, "ROWS", {}, here=here).items():
-            rows.setdefault(table, []).extend(each)
-        for command in _commands(source, here=here):
-            text = _hashable(command)
+        more, commands = _begins(tables[name], here=here)
+        for keyed, each in more.items():
+            rows.setdefault(keyed, []).extend(each)
+        for text in commands:
             before = found.get(text)
             found[text] = Ask(text, times=before.times + 1 if before else 1)
     for name, every in rows.items():
-        reader = find_reader(tables[name]) if name in tables else None
-        if reader is not None and is_keyed(reader):
-            table = cast("type[KeyedTable[Any]]", reader)
+        table = keyed_table(tables, name)
+        if table is not None:
             wanted = dict.fromkeys(filter(table.askable, every))
-            for batch in table.batches(unasked(name, wanted) if unasked else wanted):
-                found[name, batch] = Ask(_hashable(table.command(batch)), name, batch)
+            left = unasked(name, wanted) if unasked else wanted
+            found.update({(name, ask.keys): ask for ask in _batches(name, table, left)})
     return tuple(found.values())
+
+
+def _batches(name: str, table: type[KeyedTable[Any]], keys: Iterable[str]) -> list[Ask]:
+    try:
+        batches = table.batches(keys)
+        return [Ask(_hashable(table.command(batch)), name, batch) for batch in batches]
+    except Exception:  # noqa: BLE001 - somebody else's module; who asks for a row is told
+        return []
 
 
 def _hashable(command: Command) -> Command:
@@ -102,9 +117,27 @@ def _with_used(tables: Tables, names: Iterable[str]) -> Iterator[str]:
         name = queue.pop(0)
         if name not in seen:
             seen[name] = None
-            used = getattr(_source(tables[name]), "USES", ())
-            queue += [other for other in used if other in tables]
+            queue += [other for other in _uses(tables[name]) if other in tables]
     yield from seen
+
+
+def _begins(
+    reader: str | Reader, *, here: bool
+) -> tuple[Mapping[str, Sequence[str]], tuple[Command, ...]]:
+    """Return what a table asks of keyed ones, and its commands; nothing of a broken one."""
+    try:
+        source = _source(reader)
+        rows = dict(_of(source, "ROWS", {}, here=here))
+        return rows, tuple(map(_hashable, _commands(source, here=here)))
+    except Exception:  # noqa: BLE001 - somebody else's module; who asks for the table is told
+        return {}, ()
+
+
+def _uses(reader: str | Reader) -> tuple[str, ...]:
+    try:
+        return tuple(getattr(_source(reader), "USES", ()))
+    except Exception:  # noqa: BLE001 - as above
+        return ()
 
 
 def _source(reader: str | Reader) -> object:

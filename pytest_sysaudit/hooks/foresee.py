@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_sysaudit.facts import TABLES
-from pytest_sysaudit.facts.asks import Tables, find_reader, is_keyed
+from pytest_sysaudit.facts.asks import Tables, keyed_table
 from pytest_sysaudit.facts.plan import Plan
 from pytest_sysaudit.foresight import NOTHING, Foreseen, foresee, make_plan
 from pytest_sysaudit.hooks.check import Check
@@ -32,7 +32,7 @@ class Planner:
     """
 
     def __init__(self, tables: Tables) -> None:
-        self._keyed = frozenset(n for n, reader in tables.items() if is_keyed(find_reader(reader)))
+        self._keyed = frozenset(name for name in tables if keyed_table(tables, name))
         self._foreseen: dict[Callable[..., Any], Foreseen] = {}
         self._numbers: dict[_Case, int] = {}
         self._cases: list[tuple[Foreseen, Mapping[str, Any]]] = []

@@ -198,3 +198,38 @@ def pytest_sessionfinish(session):
     )
     result = audited.run("-s")
     result.stdout.fnmatch_lines(["*PLANS True {'paths': ('/a', '/b')}*"])
+
+
+def test_what_no_command_can_hold_harms_nobody_else(audited):
+    audited.check(
+        """
+        def test_nul(host):
+            assert not host.file("/a\\0b").exists
+
+        def test_half(host):
+            assert not host.exists("\\ud800")
+
+        def test_users(host):
+            assert host.facts.accounts.users
+        """
+    )
+    audited.run()
+    for name, verdict in (("test_nul", "error"), ("test_half", "error"), ("test_users", "pass")):
+        assert audited.verdicts()["alpha", name] == verdict
+
+
+def test_a_table_whose_module_is_missing_is_the_error_of_who_asks_for_it(audited):
+    with (audited.path / "conftest.py").open("a") as conftest:
+        conftest.write("def pytest_sysaudit_facts():\n return {'lost': 'no.such.module:read'}\n")
+    audited.check(
+        """
+        def test_lost(host):
+            assert host.facts.lost
+
+        def test_users(host):
+            assert host.facts.accounts.users
+        """
+    )
+    audited.run()
+    assert audited.verdicts()["alpha", "test_lost"] == "error"
+    assert audited.verdicts()["alpha", "test_users"] == "pass"

@@ -184,6 +184,32 @@ def test_long_answers_are_kept_small_and_given_back_whole():
     assert sum(len(each.stdout) + len(each.stderr) for each in kept) < len(text) / 10
 
 
+def broken(facts):
+    return facts.run("words").expect().out
+
+
+broken.ASKS = lambda: 1 / 0
+broken.USES = 7
+
+
+def test_a_broken_table_is_told_to_who_asks_for_it():
+    class Odd(Letters):
+        @classmethod
+        def command(cls, keys):
+            raise RuntimeError(keys)
+
+    tables = {**TABLES, "broken": broken, "nowhere": "no.such.module:read", "odd": Odd}
+    facts = open_facts(ManyTransport(results=ANSWERS), tables)
+    facts.read_ahead(
+        ["broken", "nowhere", "words"], {"nowhere": ["x"], "letters": ["a"], "odd": ["a"]}
+    )
+    assert facts.transport.trips == [["words", "letters a"]]
+    with pytest.raises(ModuleNotFoundError):
+        _ = facts.nowhere
+    with pytest.raises(RuntimeError):
+        facts.odd["a"]
+
+
 def test_asks_leave_out_what_is_unknown_and_what_stands_twice():
     assert asks_of(TABLES, ["pair", "words", "nonsense"], {"unknown": ["x"]}) == (
         Ask(("more", "words")),
