@@ -182,6 +182,13 @@ def test_background_output_does_not_spoil_the_next_result(remote):
     assert (result.out, result.err) == ("next\n", "")
 
 
+def test_output_of_a_daemon_does_not_spoil_the_next_result(remote):
+    """It is nowhere written in the command that something stays behind."""
+    daemon = "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\ntime.sleep(1)\nprint('late')"
+    left, *rest = remote.run_many([["python3", "-Sc", daemon], "sleep 1.5; echo next", "echo last"])
+    assert (left.out, [answer.out for answer in rest]) == ("", ["next\n", "last\n"])
+
+
 def test_long_command_line(remote):
     words = ["word" * 10] * 1500
     assert remote.run(["echo", *words]).out.split() == words

@@ -60,7 +60,7 @@ o() {
   esac;
 };
 {
-  bye=; read -r me l </proc/self/stat; me=" $me";
+  bye=; read -r me l </proc/self/stat; p "m=$me"; me=" $me";
   while IFS= read -r l; do
     case $l in "$n "*) o ${l#"$n "} ;; *) p "$l" ;; esac;
   done;
@@ -71,13 +71,16 @@ o() {
 #: Whether a command left a process behind that could write into the next one's answer. Asked are
 #: the pids given since the last time (loadavg tells the newest; ``b``: it does here), or all where
 #: that number is of no use, and again if one ended meanwhile: it may have a child. ``_h``: whether
-#: one holds a stream of ours; another user's does not tell, but its session does.
+#: one holds a stream of ours, and is no child of the doorman (``m``) that is just being started;
+#: another user's does not tell, but its session does.
 _STRAYS = r"""
 _l() { l=0; read -r x x x x l </proc/loadavg; };
 _h() {
   if [ -r "/proc/$1/fd" ]; then
     for f in "/proc/$1/fd/"*; do
-      if [ "$f" -ef "/proc/$$/fd/1" ] || [ "$f" -ef "/proc/$$/fd/3" ]; then return 0; fi;
+      if [ "$f" -ef "/proc/$$/fd/1" ] || [ "$f" -ef "/proc/$$/fd/3" ]; then
+        k=; read -r k <"/proc/$1/stat"; set -- ${k##*) }; [ "$2" != "$m" ]; return;
+      fi;
     done; return 1;
   fi;
   k=; read -r k <"/proc/$1/stat"; set -- ${k##*) }; [ "$4" = "$g" ];
@@ -130,7 +133,7 @@ _m R$$
 
 #: A variable that the login environment exports stays exported, whatever it is set to: ours hold
 #: the mark.
-_UNSET = "unset n s l f me more q w c bye i alive b g k p t x y z j o"
+_UNSET = "unset n s l f me more q w c bye i alive b g k p t x y z j o m"
 
 
 def opening(mark: str, shell: str = "/bin/sh") -> bytes:
