@@ -185,7 +185,7 @@ class SureSystemdService(SystemdService):  # type: ignore[misc]  # testinfra shi
         state = result.stdout.strip()
         if not state and (denied(result) or not _NO_UNIT.search(result.stderr)):
             raise failed(result)
-        return bool(state == "masked")
+        return state in ("masked", "masked-runtime")
 
     @property
     def is_enabled(self) -> bool:

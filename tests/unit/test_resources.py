@@ -12,6 +12,7 @@ from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicab
 from pytest_sysaudit.facts.frame import PREAMBLE
 from pytest_sysaudit.facts.os_release import parse as parse_os_release
 from pytest_sysaudit.host import Host
+from pytest_sysaudit.query_modules import SureSystemdService
 from pytest_sysaudit.resources import NEEDS, RESOURCES, Absent
 from pytest_sysaudit.transport.base import show
 
@@ -649,6 +650,17 @@ def test_a_host_without_systemd_is_asked_by_testinfras_own_module():
     assert host.service("x").is_enabled is False
     with pytest.raises(CannotAssess, match="cannot tell"):
         _ = host.service("z").is_running
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [("masked", True), ("masked-runtime", True), ("enabled", False)]
+)
+def test_a_unit_masked_until_the_next_start_is_masked_where_systemd_does_not_run(state, expected):
+    class Asked:
+        name = "x"
+        _host = fake_host(FakeTransport(results={bool: (1, f"{state}\n", "")}))
+
+    assert SureSystemdService.is_masked.fget(Asked) is expected
 
 
 def test_a_host_with_openrc():
