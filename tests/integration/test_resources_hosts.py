@@ -153,6 +153,39 @@ def test_properties_and_validity(host, theirs):
         assert host.service("bad").is_valid
 
 
+#: The reload makes a unit of the removed package's script, so this comes behind its test.
+ODD = (
+    "cd /etc/systemd/system && cp demo-longer.service 'odd\\x2dname.service'",
+    "cp demo-longer.service gone.service && cp demo-longer.service stays.service",
+    "ln -s 'odd\\x2dname.service' nickname.service",
+    "systemctl daemon-reload",
+    "systemctl start gone.service stays.service 'odd\\x2dname.service'",
+    "rm gone.service stays.service && ln -s /dev/null stays.service && systemctl daemon-reload",
+)
+
+
+def test_units_with_odd_names_and_without_files(machine, host, theirs):
+    said = machine.run(" && ".join(ODD))
+    assert not said.returncode, said.stderr
+    host.facts.refresh()
+    for name in ("odd\\x2dname", "nickname", "gone", "stays"):
+        assert host.service(name).is_running
+        assert theirs.service(name).is_running
+        assert host.facts.units.is_on(f"{name}.service")
+    assert host.service("stays").is_masked
+    assert host.service("nickname").exists
+
+
+def test_a_name_that_no_unit_can_have_spoils_no_other(host):
+    bad = ["@one.service", f"{'x' * 300}.service"]
+    host.facts.refresh()
+    host.facts.unit_states.ask([*bad, "ssh.service"])
+    assert host.service("ssh").is_running
+    for name in bad:
+        with pytest.raises(CannotAssess):
+            assert host.service(name).is_running
+
+
 def test_sockets(host, machine, theirs):
     assert host.socket("tcp://22").is_listening
     assert host.socket("tcp://0.0.0.0:22").is_listening
