@@ -90,21 +90,19 @@ versions:
 	  for p in python$$v $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$v*/bin/python$$v ""; do \
 	    test -n "$$p" && $$p -c '' 2>/dev/null && break; done; \
 	  test -n "$$p" || { echo "python$$v: not installed, not tested"; continue; }; \
-	  $(MAKE) --no-print-directory test PYTHON=$$p VENV=.venv-$$v PYTEST_ARGS="$(if $(ALL),,tests/unit tests/plugin) -q" || exit 1; \
+	  $(MAKE) --no-print-directory test PYTHON=$$p VENV=.venv-$$v PYTEST_ARGS="$(if $(ALL),,tests/unit tests/plugin -n auto --dist loadfile) -q" || exit 1; \
 	done
 
-# Lanes touch internals of pytest: their tests on each of its releases that is supported.
+# Lanes touch internals of pytest: their tests on each older release of it; `make test` has the newest.
 pytests: $(DEV)
 	@for v in $(PYTESTS); do \
 	  dir=.venv-pytest-$$v; \
 	  test -x $$dir/bin/python || $(PYTHON) -m venv $$dir || exit 1; \
 	  PYTHONWARNINGS=ignore $$dir/bin/pip install --quiet "pytest==$$v.*" pytest-xdist pytest-timeout \
 	    --editable . || exit 1; \
-	  $$dir/bin/python -m pytest -q tests/unit/test_lanes_parts.py tests/plugin/test_lanes.py \
-	    tests/plugin/test_lanes_same_results.py || exit 1; \
+	  $$dir/bin/python -m pytest -q -n auto --dist loadfile tests/unit/test_lanes_parts.py \
+	    tests/plugin/test_lanes.py tests/plugin/test_lanes_same_results.py || exit 1; \
 	done
-	$(BIN)/python -m pytest -q tests/unit/test_lanes_parts.py tests/plugin/test_lanes.py \
-	  tests/plugin/test_lanes_same_results.py
 
 clean:
 	rm -rf $(VENV) .venv-3.* .venv-pytest-* build dist site audit-report *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -104,7 +104,7 @@ def _run(session: pytest.Session, lanes: int, worker: Any) -> None:
             worker.item_index = None
             with lanes_of(session, lanes, WorkerHub, [ItemIndex(worker)]) as hub:
                 session.config.stash[hub_key] = hub
-                hub.listeners = _listeners(session)
+                _instruct(hub, session)
                 hub.serve(worker, lane_of)
     finally:
         used = session.config.stash.get(hub_key, None)
@@ -117,13 +117,19 @@ def _run_here(session: pytest.Session, lanes: int) -> None:
 
     with lanes_of(session, lanes, Hub) as hub:
         session.config.stash[hub_key] = hub
-        hub.listeners = _listeners(session)
+        _instruct(hub, session)
         groups: dict[str, list[pytest.Item]] = {}
         for item in session.items:
             groups.setdefault(lane_of(item), []).append(item)
         for name, items in groups.items():
             hub.add(name, items)
         hub.run()
+
+
+def _instruct(hub: Hub, session: pytest.Session) -> None:
+    """Tell *hub* what it cannot know of the items."""
+    hub.listeners = _listeners(session)
+    hub.is_check = lambda item: check_key in item.stash
 
 
 def _listeners(session: pytest.Session) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import heapq
 import itertools
+import os
 import queue
 import signal
 import threading
@@ -46,6 +47,8 @@ class Hub:
         complaints: what went wrong where no result can tell it.
         listeners: the names of lanes that begin when no other lane is under way: what they hear
             is not to be what the run itself says elsewhere.
+        is_check: whether an item is a check; all others keep the turn, as they know of no lanes.
+        process: the number of this process: a child of it has none of the threads.
     """
 
     def __init__(self, session: pytest.Session, keeper: Keeper, width: int, pool: Pool) -> None:
@@ -56,6 +59,8 @@ class Hub:
         self.resting: list[Lane] = []
         self.complaints: list[str] = []
         self.listeners: frozenset[str] = frozenset()
+        self.is_check: Callable[[pytest.Item], bool] = lambda _: True
+        self.process = os.getpid()
         self._keeper = keeper
         self._width = width
         self._greenlet = greenlet.getcurrent()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -82,6 +83,7 @@ class Lane:
             self.item = item = self.items.popleft()
             names = getattr(item, "fixturenames", ())
             keep = not EXCLUSIVE.isdisjoint(names) or bool(item.get_closest_marker("exclusive"))
+            keep = keep or not self._hub.is_check(item)
             self._levels = levels() if "caplog" in names else None
             self.alone += keep
             self._hub.begins(self, item)
@@ -121,6 +123,8 @@ class Lane:
         A lane that keeps the turn lets go on only the lane that is to set the result, if it is
         known: else both would wait for ever.
         """
+        if os.getpid() != self._hub.process:
+            return future.result(timeout)
         if self._hub.abandoned:
             raise LaneInterrupted
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -151,8 +155,8 @@ class Lane:
         return self._hub.elects(self)
 
     def _keeps_turn(self) -> bool:
-        if self.alone:
-            return True
+        if self.alone or os.getpid() != self._hub.process:
+            return True  # in a child of this process, there is nobody else
         # a thread that connects may be importing asyncio just now: then nothing runs in it yet
         loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
         if loop is not None and loop() is not None:

@@ -473,3 +473,53 @@ def test_a_crash_among_lanes_is_traced_to_its_check(hosts):
     del verdicts["h2", "test_one"]
     assert set(verdicts.values()) == {"pass"}
     assert len(verdicts) == 5
+
+
+def test_a_child_of_the_process_waits_for_itself(project):
+    project.inventory("version: 1\nhosts:\n  a: {connection: local}\n  b: {connection: local}\n")
+    project.check(
+        """
+        import os
+
+        def test_child(host):
+            host.run("true")
+            read_end, write_end = os.pipe()
+            child = os.fork()
+            if child == 0:
+                try:
+                    os.write(write_end, host.run("echo of the child").stdout.encode())
+                finally:
+                    os._exit(0)
+            os.close(write_end)
+            with os.fdopen(read_end) as pipe:
+                assert pipe.read() == "of the child\\n"
+            os.waitpid(child, 0)
+        """
+    )
+    result = project.run()
+    assert result.ret == 0, result.stdout.str()
+
+
+def test_what_is_no_check_keeps_the_turn(project):
+    project.inventory("version: 1\nhosts:\n  a: {connection: local}\n  b: {connection: local}\n")
+    project.check(
+        """
+        import time
+        import pytest
+        from pytest_sysaudit.lanes import wait
+
+        inside = []
+
+        @pytest.mark.parametrize("n", range(5))
+        def test_check(host, n):
+            assert inside == []
+            host.run("true")
+
+        def test_plain():
+            inside.append(1)
+            wait(time.sleep, 0.3)
+            inside.clear()
+        """
+    )
+    result = project.run()
+    assert result.ret == 0, result.stdout.str()
