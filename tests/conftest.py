@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+collect_ignore = ["data"]  # suites that tests run by themselves
 CI = bool(os.environ.get("SYSAUDIT_CI"))
 
 

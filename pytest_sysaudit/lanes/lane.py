@@ -17,6 +17,7 @@ import pytest
 
 from pytest_sysaudit.lanes.pool import Job
 from pytest_sysaudit.lanes.state import changed, levels
+from pytest_sysaudit.lanes.turn import owner_of
 
 if TYPE_CHECKING:
     import logging
@@ -127,11 +128,14 @@ class Lane:
             return future.result(timeout)
         if self._hub.abandoned:
             raise LaneInterrupted
+        keeps_turn = self._keeps_turn()
+        if keeps_turn and owner_of(future) is None:
+            return future.result(timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         future.add_done_callback(lambda _: self._hub.post(self, future))
         self.waits_for = future
         try:
-            if self._keeps_turn():
+            if keeps_turn:
                 self._hub.favour(self)
             while not future.done() and (deadline is None or time.monotonic() < deadline):
                 self._pause(future, deadline)
