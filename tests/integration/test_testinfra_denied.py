@@ -51,8 +51,9 @@ def closed(tmp_path):
     (folder / "file").write_text("secret\n")
     (tmp_path / "link").symlink_to(folder / "below/file")
     folder.chmod(0o700)
-    for open_up in (tmp_path, *list(tmp_path.parents)[:2]):
-        open_up.chmod(0o755)
+    for parent in (tmp_path, *tmp_path.parents):
+        if not parent.stat().st_mode & 0o001:
+            parent.chmod(0o755)
     return folder
 
 
