@@ -162,7 +162,7 @@ def test_a_target_stays_on_one_worker(project):
 
 @pytest.mark.parametrize(
     ("arguments", "finished"),
-    [(["-n2"], 5), (["-n1", "--max-worker-restart=0"], 4)],
+    [(["-n2"], 5), (["-n1", "--max-worker-restart=0", "--audit-lanes=0"], 4)],
     ids=["restarted", "alone"],
 )
 def test_a_worker_that_dies_leaves_no_gap(project, arguments, finished):
