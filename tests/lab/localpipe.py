@@ -35,8 +35,10 @@ class LocalPipe:
         self._outbox: list[bytes] = []
         self._more = threading.Semaphore(0)
         self._closed = False
-        for work in (self._hear_out, self._hear_err, self._write_all, self._watch):
-            threading.Thread(target=work, daemon=True).start()
+        works = (self._hear_out, self._hear_err, self._write_all, self._watch)
+        self._threads = [threading.Thread(target=work, daemon=True) for work in works]
+        for thread in self._threads:
+            thread.start()
 
     def write(self, data: bytes) -> None:
         if self._closed or self.process.poll() is not None:
@@ -73,6 +75,8 @@ class LocalPipe:
 
     def _watch(self) -> None:
         code = self.process.wait()
+        for thread in self._threads[:2]:
+            thread.join(0.1)  # what it left behind may hold its streams open
         with self._lock:
             self._hearer.on_end(code if code >= 0 else 128 - code)
 

@@ -109,11 +109,11 @@ def test_an_exclusive_check_waits_for_what_another_lane_computes(hosts):
         from pytest_sysaudit import lanes
 
         once, mutex = lanes.Once(), lanes.Mutex()
-        began = threading.Event()
+        began, asked = threading.Event(), threading.Event()
 
         def compute():
             began.set()
-            lanes.wait(threading.Event().wait, 0.05)
+            assert lanes.wait(asked.wait, 10)
             return 42
 
         @pytest.mark.targets("h1")
@@ -122,14 +122,18 @@ def test_an_exclusive_check_waits_for_what_another_lane_computes(hosts):
                 assert once.get("it", compute) == 42
 
         @pytest.mark.targets("h2")
+        def test_before(host):
+            assert lanes.wait(began.wait, 10)
+
+        @pytest.mark.targets("h2")
         @pytest.mark.exclusive
         def test_is_given(host):
-            assert began.is_set()
+            asked.set()
             assert once.get("it", compute) == 42
             with mutex:
                 assert host
     """)
-    hosts.run("checks", "--audit-target=h1", "--audit-target=h2").assert_outcomes(passed=2)
+    hosts.run("checks", "--audit-target=h1", "--audit-target=h2").assert_outcomes(passed=3)
 
 
 def test_in_an_event_loop_the_turn_is_kept(hosts):

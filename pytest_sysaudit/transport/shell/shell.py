@@ -293,15 +293,26 @@ class Shell:
             if self._finished:
                 return
             self._finished = True
-            for number, request in enumerate((*self._sent, *self._held)):
-                begun = number == 0 and request.begun is not None
+            begun = self._may_have_run()
+            for request in (*self._sent, *self._held):
                 self._later(request.future.set_exception, ShellEnded() if begun else Again())
+                begun = False
             self._sent.clear()
             self._held.clear()
             if not self.ready.done():
                 self._later(self.ready.set_exception, Again())
             self._later(self.ended.set_result, self._exit_code)
         self._tell()
+
+    def _may_have_run(self) -> bool:
+        """Whether the first request may have begun: then nobody runs it a second time.
+
+        The worker says that it runs before it reads a command. What was not heard is known not to
+        have been said only if the shell's own end was told, which comes after all that it said.
+        """
+        if not self._sent or self._pipe is None or self._pipe.refused:
+            return False
+        return bool(self._worker) or self._exit_code is None
 
     def close(self) -> None:
         """Give it up; what it runs is ended, if anything."""
