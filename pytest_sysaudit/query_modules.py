@@ -100,22 +100,30 @@ class SureAlpinePackage(_Package, AlpinePackage):  # type: ignore[misc]  # testi
     _no = r"\A\s*\Z"
 
 
-class SurePackage:
+class _Chooser:
+    """Chooses the class of what the host has, as testinfra does, and takes ours in its place."""
+
+    _theirs: Any
+    _ours: Mapping[Any, Any]
+
+    @classmethod
+    def get_module(cls, host: Any) -> Any:
+        """Return the class for *host*."""
+        theirs = cls._theirs.get_module_class(host)
+        ours = cls._ours.get(theirs, theirs)
+        return type(ours.__name__, (ours,), {"_host": host})
+
+
+class SurePackage(_Chooser):
     """Chooses the class of the host's package manager."""
 
+    _theirs = Package
     _ours: Mapping[Any, Any] = {
         DebianPackage: SureDebianPackage,
         RpmPackage: SureRpmPackage,
         ArchPackage: SureArchPackage,
         AlpinePackage: SureAlpinePackage,
     }
-
-    @classmethod
-    def get_module(cls, host: Any) -> Any:
-        """Return testinfra's choice, or ours in its place."""
-        theirs = Package.get_module_class(host)
-        ours = cls._ours.get(theirs, theirs)
-        return type(ours.__name__, (ours,), {"_host": host})
 
 
 def _runs(service: Any) -> bool:
@@ -202,21 +210,15 @@ class SureSystemdService(SystemdService):  # type: ignore[misc]  # testinfra shi
         return bool(SysvService.is_enabled.fget(self))
 
 
-class SureService:
+class SureService(_Chooser):
     """Chooses the class of the host's init system."""
 
+    _theirs = Service
     _ours: Mapping[Any, Any] = {
         OpenRCService: SureOpenRCService,
         SystemdService: SureSystemdService,
         SysvService: SureSysvService,
     }
-
-    @classmethod
-    def get_module(cls, host: Any) -> Any:
-        """Return testinfra's choice, or ours in its place."""
-        theirs = Service.get_module_class(host)
-        ours = cls._ours.get(theirs, theirs)
-        return type(ours.__name__, (ours,), {"_host": host})
 
 
 class SureProcess:

@@ -1,8 +1,9 @@
-"""Decoding and shortening of what targets send us."""
+"""Decoding, shortening and recognizing of what targets send us, or are asked."""
 
 from __future__ import annotations
 
 import re
+import socket
 
 #: What XML 1.0 and terminals cannot hold, and what would reverse the text around it: controls but
 #: tab and newline, bidirectional overrides, lone surrogates.
@@ -50,6 +51,17 @@ def shorten(text: str, limit: int = 2000) -> str:
 def first_line(text: str, limit: int = 300) -> str:
     """Return the first line of *text* that is not blank, shortened."""
     return shorten(next((line.strip() for line in text.splitlines() if line.strip()), ""), limit)
+
+
+def is_address(text: str) -> bool:
+    """Whether *text* is an IP address, with a zone (``%eth0``) or without."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, text.partition("%")[0])
+        except OSError:
+            continue
+        return True
+    return False
 
 
 def plural(count: int, noun: str, plural_form: str | None = None) -> str:

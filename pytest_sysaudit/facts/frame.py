@@ -43,11 +43,7 @@ def frame_script(commands: Mapping[str, Command]) -> str:
 
 
 def run_frame(
-    transport: Transport,
-    commands: Mapping[str, Command],
-    *,
-    timeout: float | None = None,
-    user: str | None = None,
+    transport: Transport, commands: Mapping[str, Command], *, user: str | None = None
 ) -> dict[str, CommandResult]:
     """Run *commands*, argv lists or shell text, in one round trip.
 
@@ -60,7 +56,7 @@ def run_frame(
     Raises:
         Incomplete: the output ends before the last end mark.
     """
-    return split_frame(transport.run(frame_script(commands), timeout=timeout, user=user), commands)
+    return split_frame(transport.run(frame_script(commands), user=user), commands)
 
 
 def split_frame(result: CommandResult, commands: Mapping[str, Command]) -> dict[str, CommandResult]:

@@ -18,6 +18,7 @@ from pytest_sysaudit.facts.health import (
     is_disk,
     unique_disks,
 )
+from pytest_sysaudit.facts.mounts import unescape
 from pytest_sysaudit.facts.small_files import SmallFiles
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.text import first_line
@@ -63,7 +64,6 @@ _PROCESS = re.compile(
     rb"^(\d+) \(.{0,64}?\) ([A-Za-z]) -?\d+ -?\d+ (-?\d+) ", re.MULTILINE | re.DOTALL
 )
 _USER = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+)')
-_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def read_there(facts: Facts) -> Health:
@@ -208,8 +208,8 @@ def _mount(line: str) -> tuple[str, tuple[str, str, str]] | None:
     before, _, after = line.partition(" - ")
     _, _, number, _, path, *_ = before.split(" ")
     kind, device, *_ = after.split(" ")
-    path = _unescape(path)
-    return (path, (number, kind, _unescape(device))) if is_disk(kind, path) else None
+    path = unescape(path)
+    return (path, (number, kind, unescape(device))) if is_disk(kind, path) else None
 
 
 def _df(table: str) -> list[tuple[tuple[int, int, int], str]]:
@@ -224,10 +224,6 @@ def _df(table: str) -> list[tuple[tuple[int, int, int], str]]:
         return (total, used, free), match[4]
 
     return parse_lines("df", table.split("\n", 1)[1], one)
-
-
-def _unescape(text: str) -> str:
-    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
 
 
 def listening(result: CommandResult) -> Plain:

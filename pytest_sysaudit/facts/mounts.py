@@ -57,12 +57,13 @@ def parse(text: str) -> Mounts:
 
 
 def _line(line: str) -> Mount:
-    device, path, kind, options = map(_unescape, line.split(" ")[:4])
+    device, path, kind, options = map(unescape, line.split(" ")[:4])
     names = tuple(options.split(","))
     return Mount(device, path, kind, frozenset(names), names)
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
+    r"""Undo the kernel's escapes of paths: ``\040`` is a blank."""
     return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
 
 

@@ -18,21 +18,16 @@ ABSENT = 42
 ROOT_ONLY = 43
 
 
-def cat(facts: Facts, path: str) -> str:
-    """Return the text of the file at *path*.
+def read_with(facts: Facts, filter_command: Sequence[str], path: str) -> str:
+    """Return what *filter_command* (awk, sed) prints of the file at *path*.
 
-    It runs ``cat`` and not `Transport.read`, because ``become`` of the inventory counts for
+    It is a command and not `Transport.read`, because ``become`` of the inventory counts for
     commands only.
 
     Raises:
         NotApplicable: there is no such file.
         Denied: we may not read it.
     """
-    return read_with(facts, ["cat"], path)
-
-
-def read_with(facts: Facts, filter_command: Sequence[str], path: str) -> str:
-    """Return what *filter_command* (awk, sed) prints of the file at *path*; errors as in `cat`."""
     result = facts.run([*filter_command, path])
     raise_file_errors(result, path)
     return result.expect(0).out

@@ -11,7 +11,8 @@ from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicab
 from pytest_sysaudit.facts.keyed import KeyedTable
 from pytest_sysaudit.facts.outcome import Failure
 from pytest_sysaudit.facts.per_key import PerKey
-from pytest_sysaudit.facts.reading import ABSENT, complete, script
+from pytest_sysaudit.facts.reading import ABSENT, script
+from pytest_sysaudit.facts.systemctl import BOOTED, END, FILES, LIST_FILES, SHOW, printed
 from pytest_sysaudit.text import first_line
 from pytest_sysaudit.transport.base import CommandResult
 
@@ -84,33 +85,28 @@ class UnitStates(KeyedTable[UnitState]):
 
     @classmethod
     def command(cls, keys: Sequence[str]) -> str:
-        """Return the shell lines; /run/systemd/system is what sd_booted(3) looks at."""
+        """Return the shell lines."""
         units = [shlex.quote(key) for key in keys if not _is_template(key)]
         files = [shlex.quote(key) for key in keys if _is_template(key)]
-        lines = [f"[ -d /run/systemd/system ] || exit {ABSENT}"]
+        lines = [BOOTED]
         if units:
-            show = f"systemctl show --no-pager --property={_PROPERTIES} -- {' '.join(units)}"
-            lines.append(f"{show} || exit")
-        lines.append("echo @files")
+            lines.append(f"{SHOW} --property={_PROPERTIES} -- {' '.join(units)} || exit")
+        lines.append(FILES)
         if files:
-            listing = "systemctl list-unit-files --no-pager --no-legend --full"
-            lines.append(f"{listing} -- {' '.join(files)} || [ $? = 1 ] || exit")
-        return "\n".join([*lines, "echo @end"])
+            lines.append(f"{LIST_FILES} -- {' '.join(files)} || [ $? = 1 ] || exit")
+        return "\n".join([*lines, END])
 
     @classmethod
     def parse(cls, keys: Sequence[str], result: CommandResult) -> Mapping[str, UnitState | Failure]:
         """Parse its output: a block for each unit, a line for each template, the end mark."""
         if not result.ok and _DENIED.search(result.err):
             raise Denied(f"systemctl: {first_line(result.err)}")
-        lines = complete("systemctl", script(result, "systemd"), "@end")
-        middle = lines.index("@files")
-        files = [line.split()[:2] for line in lines[middle + 1 :]]
+        found = printed(script(result, "systemd"))
+        files = [line.split()[:2] for line in found.files]
         if any(_is_template(key) for key in keys) and not files and result.err.strip():
             raise CannotAssess(f"systemctl: {result.err.strip()}")
-        blocks = "\n".join(lines[:middle]).split("\n\n")
-        units = [_unit(block) for block in blocks if block.strip()]
         rows: dict[str, UnitState | Failure] = {}
-        for unit in units:
+        for unit in map(_unit, found.units):
             rows.update(dict.fromkeys((*unit.names, unit.name), unit))
         states = dict(files)
         for key in filter(_is_template, keys):
@@ -124,8 +120,7 @@ def _is_template(name: str) -> bool:
     return name.rpartition(".")[0].endswith("@")
 
 
-def _unit(block: str) -> UnitState:
-    fields = dict(line.split("=", 1) for line in block.strip().split("\n"))
+def _unit(fields: Mapping[str, str]) -> UnitState:
     return UnitState(
         name=fields["Id"],
         load_state=fields["LoadState"],
@@ -146,8 +141,7 @@ class UnitProperties(PerKey[Mapping[str, str]]):
     @classmethod
     def line(cls, key: str) -> str:
         """Return the shell lines that show it."""
-        booted = f"[ -d /run/systemd/system ] || exit {ABSENT}"
-        return f"{booted}\nsystemctl show --no-pager -- {shlex.quote(key)}"
+        return f"{BOOTED}\n{SHOW} -- {shlex.quote(key)}"
 
     @classmethod
     def row(cls, key: str, result: CommandResult) -> Mapping[str, str]:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.base import parse_lines
-from pytest_sysaudit.facts.reading import ABSENT, complete, script
+from pytest_sysaudit.facts.reading import script
+from pytest_sysaudit.facts.systemctl import BOOTED, END, FILES, LIST_FILES, SHOW, printed
 from pytest_sysaudit.transport.base import Command
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 _PROPERTIES = "Id,Names,LoadState,ActiveState,SubState,UnitFileState,Result"
-#: /run/systemd/system is what sd_booted(3) looks at: the tool alone may be left on any host.
-_SCRIPT = f"""[ -d /run/systemd/system ] || exit {ABSENT}
-systemctl show '*' --no-pager --property={_PROPERTIES} || exit
-echo @files
-systemctl list-unit-files --no-pager --no-legend --full || exit
-echo @end"""
+_SCRIPT = f"""{BOOTED}
+{SHOW} --property={_PROPERTIES} '*' || exit
+{FILES}
+{LIST_FILES} || exit
+{END}"""
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 
 
@@ -81,18 +81,15 @@ def parse(text: str) -> Units:
     Raises:
         CannotAssess: it is cut, or no unit is loaded, which no systemd can be.
     """
-    lines = complete("systemctl", text, "@end")
-    middle = lines.index("@files")
-    blocks = "\n".join(lines[:middle]).split("\n\n")
-    units = tuple(_unit(block) for block in blocks if block.strip())
+    found = printed(text)
+    units = tuple(map(_unit, found.units))
     if not units:
         raise CannotAssess("systemctl show: no unit is loaded")
-    files = parse_lines("systemctl list-unit-files", "\n".join(lines[middle + 1 :]), _file)
+    files = parse_lines("systemctl list-unit-files", "\n".join(found.files), _file)
     return Units(units, dict(files))
 
 
-def _unit(block: str) -> Unit:
-    fields = dict(line.split("=", 1) for line in block.strip().split("\n"))
+def _unit(fields: Mapping[str, str]) -> Unit:
     return Unit(
         name=fields["Id"],
         load_state=fields["LoadState"],

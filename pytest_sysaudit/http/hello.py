@@ -14,6 +14,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_sysaudit.text import is_address
+
 #: Versions by name, oldest first, with their numbers on the wire.
 VERSIONS = {
     "SSLv3": 0x0300,
@@ -142,7 +144,7 @@ def parse_server_hello(message: bytes) -> tuple[str, int]:
 def _extensions(number: int, name: str) -> bytes:
     groups = b"".join(struct.pack("!H", group) for group in _NAMED_GROUPS)
     parts = [(_GROUPS, _block(groups)), (_POINTS, b"\1\0"), (_RENEGOTIATION, b"\0")]
-    if name and not _is_address(name):
+    if name and not is_address(name):
         parts.insert(0, (_SNI, _block(b"\0" + _block(name.encode("idna")))))
     if number >= _TLS12:
         schemes = b"".join(struct.pack("!H", scheme) for scheme in _SCHEMES)
@@ -156,16 +158,6 @@ def _extensions(number: int, name: str) -> bytes:
 
 def _block(data: bytes) -> bytes:
     return struct.pack("!H", len(data)) + data
-
-
-def _is_address(name: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, name.partition("%")[0])
-        except OSError:
-            continue
-        return True
-    return False
 
 
 def _read(sock: socket.socket, version: str, deadline: float) -> Answer:

@@ -90,11 +90,6 @@ class Hub:
         """The lane that has the turn."""
         return self._keeper.current
 
-    @property
-    def under_way(self) -> list[str]:
-        """The names of the targets that have begun and are not done."""
-        return [lane.name for lane in self._live]
-
     def add(self, name: str, items: list[pytest.Item]) -> None:
         """Add a lane, or *items* to the lane of that name, if it is still there."""
         for lane in (*self._pending, *self._live):

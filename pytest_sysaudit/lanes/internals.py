@@ -20,6 +20,8 @@ from _pytest.logging import LogCaptureHandler
 from _pytest.outcomes import TEST_OUTCOME
 from _pytest.runner import SetupState
 
+from pytest_sysaudit.lanes.state import FromStart
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator
@@ -48,22 +50,20 @@ def _needs(session: pytest.Session) -> Iterator[tuple[str, bool]]:
         (LogCaptureHandler, "emit", ["self", "record"]),
     ):
         yield f"{owner.__name__}.{name}({', '.join(arguments)})", _takes(owner, name, arguments)
-    for name in ("_reprcompare", "_assertion_pass", "_config"):
-        yield f"assertion.util.{name}", hasattr(assertion, name)
-    for name in ("_showwarnmsg_impl", "_filters_mutated"):  # of Python, not of pytest
-        yield f"warnings.{name}", hasattr(warnings, name)
+    yield from _has("assertion.util", assertion, "_reprcompare", "_assertion_pass", "_config")
+    yield from _has("warnings", warnings, "_showwarnmsg_impl", "_filters_mutated")  # Python's own
     manager = session.config.pluginmanager.getplugin("capturemanager")
     if manager is not None:
-        for name in ("_global_capturing", "_capture_fixture", "suspend_global_capture"):
-            yield f"CaptureManager.{name}", hasattr(manager, name)
+        needed = ("_global_capturing", "_capture_fixture", "suspend_global_capture")
+        yield from _has("CaptureManager", manager, *needed)
         captured = getattr(manager, "_global_capturing", None)
-        for name in ("out", "err", "is_started", "readouterr") if captured is not None else ():
-            yield f"MultiCapture.{name}", hasattr(captured, name)
+        if captured is not None:
+            yield from _has("MultiCapture", captured, "out", "err", "is_started", "readouterr")
         for name in _OUTERR if getattr(captured, "out", None) is not None else ():
-            yield f"MultiCapture.{name}.tmpfile", hasattr(getattr(captured, name), "tmpfile")
+            yield from _has(f"MultiCapture.{name}", getattr(captured, name), "tmpfile")
     plugin = session.config.pluginmanager.getplugin("logging-plugin")
-    for name in ("caplog_handler", "report_handler", "log_level") if plugin is not None else ():
-        yield f"LoggingPlugin.{name}", hasattr(plugin, name)
+    if plugin is not None:
+        yield from _has("LoggingPlugin", plugin, "caplog_handler", "report_handler", "log_level")
     yield from _needs_of_fixtures(session)
 
 
@@ -74,8 +74,12 @@ def _needs_of_fixtures(session: pytest.Session) -> Iterator[tuple[str, bool]]:
     known = getattr(item._fixtureinfo, "name2fixturedefs", None)
     yield "FuncFixtureInfo.name2fixturedefs", isinstance(known, dict)
     for definition in next(iter((known or {}).values()), ())[-1:]:
-        for name in ("cached_result", "_finalizers", "argname", "argnames", "scope"):
-            yield f"FixtureDef.{name}", hasattr(definition, name)
+        needed = ("cached_result", "_finalizers", "argname", "argnames", "scope")
+        yield from _has("FixtureDef", definition, *needed)
+
+
+def _has(what: str, owner: object, *names: str) -> Iterator[tuple[str, bool]]:
+    return ((f"{what}.{name}", hasattr(owner, name)) for name in names)
 
 
 def _takes(owner: Any, name: str, arguments: list[str]) -> bool:
@@ -245,15 +249,8 @@ class SetUp:
 _NOTHING = object()
 
 
-class Comparison:
+class Comparison(FromStart):
     """Part: how a failed assertion is explained."""
-
-    def __init__(self) -> None:
-        self._base = self.take()
-
-    def fresh(self, _lane: Lane | None, /) -> Any:
-        """Return what holds outside of any item."""
-        return self._base
 
     def take(self) -> Any:
         """Return what holds."""

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
@@ -55,16 +56,27 @@ class Keeper:
         self.current = lane
 
 
-class Warnings:
+class FromStart(ABC):
+    """Part: of this kind, every lane begins with what held before the first item."""
+
+    def __init__(self) -> None:
+        self._base = self.take()
+
+    def fresh(self, _lane: Lane | None, /) -> Any:
+        """Return what held."""
+        return self._base
+
+    @abstractmethod
+    def take(self) -> Any:
+        """Return what is in place."""
+
+
+class Warnings(FromStart):
     """Part: the filters of warnings and what records them."""
 
     def __init__(self) -> None:
         self._module: Any = warnings
-        self._base = self.take()
-
-    def fresh(self, _lane: Lane | None, /) -> Any:
-        """Return what held before the first item."""
-        return self._base
+        super().__init__()
 
     def take(self) -> Any:
         """Return what holds."""
@@ -80,15 +92,8 @@ class Warnings:
             module._filters_mutated()  # noqa: SLF001
 
 
-class Trace:
+class Trace(FromStart):
     """Part: the trace function, for `hooks.vacuity` watches each lane's own check."""
-
-    def __init__(self) -> None:
-        self._base = sys.gettrace()
-
-    def fresh(self, _lane: Lane | None, /) -> Any:
-        """Return what traced before the first item: coverage, perhaps."""
-        return self._base
 
     def take(self) -> Any:
         """Return what traces."""

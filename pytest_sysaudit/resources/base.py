@@ -42,6 +42,23 @@ class Module:
         self._source = source
 
 
+class Named:
+    """One thing that a test asks about by its name; its class says what kind of thing.
+
+    Attributes:
+        name: as it was asked for.
+    """
+
+    __slots__ = ("_source", "name")
+
+    def __init__(self, source: Source, name: str) -> None:
+        self._source = source
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__.lower()} {self.name}>"
+
+
 def row(table: KeyedTable[Row], key: str) -> Row:
     """Return ``table[key]``.
 

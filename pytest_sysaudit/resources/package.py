@@ -8,23 +8,16 @@ from typing import Any
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
 from pytest_sysaudit.facts.package_index import PackageIndex
 from pytest_sysaudit.facts.packages import Package as PackageFact
-from pytest_sysaudit.resources.base import Absent, Module, Source
+from pytest_sysaudit.resources.base import Absent, Module, Named
 
 
-class Package:
+class Package(Named):
     """One package by name; dpkg's ``name:architecture`` and patterns, and what rpm -q takes, too.
 
     Where the data base is not one of dpkg, rpm or apk, testinfra's own module asks about it.
-
-    Attributes:
-        name: as it was asked for.
     """
 
-    __slots__ = ("_source", "name")
-
-    def __init__(self, source: Source, name: str) -> None:
-        self._source = source
-        self.name = name
+    __slots__ = ()
 
     @property
     def is_installed(self) -> bool:
@@ -82,9 +75,6 @@ class Package:
 
     def _theirs(self) -> Any:
         return self._source.testinfra()(self.name)
-
-    def __repr__(self) -> str:
-        return f"<package {self.name}>"
 
 
 def find(index: PackageIndex, name: str) -> list[PackageFact]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
 from pytest_sysaudit.facts.unit_states import SUFFIXES, UnitState, unit_name
-from pytest_sysaudit.resources.base import Absent, Module, Source
+from pytest_sysaudit.resources.base import Absent, Module, Named
 
 T = TypeVar("T")
 
@@ -16,20 +16,13 @@ _ON = frozenset({"enabled", "enabled-runtime", "static", "indirect", "alias", "g
 _OFF = frozenset({"disabled", "masked", "masked-runtime", "linked", "linked-runtime", "transient"})
 
 
-class Service:
+class Service(Named):
     """One service; a name without suffix is a ``.service``.
 
     Where systemd does not run the host, testinfra's own module asks its init system.
-
-    Attributes:
-        name: as it was asked for.
     """
 
-    __slots__ = ("_source", "name")
-
-    def __init__(self, source: Source, name: str) -> None:
-        self._source = source
-        self.name = name
+    __slots__ = ()
 
     @property
     def exists(self) -> bool:
@@ -117,9 +110,6 @@ class Service:
             return self._source.testinfra()(self.name)
         except NotImplementedError as error:
             raise Absent(f"{self.name}: {error}") from error
-
-    def __repr__(self) -> str:
-        return f"<service {self.name}>"
 
 
 class Services(Module):

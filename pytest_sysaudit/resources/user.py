@@ -8,7 +8,7 @@ from pytest_sysaudit.errors import CannotAssess, NotApplicable
 from pytest_sysaudit.facts.accounts import Group as GroupFact
 from pytest_sysaudit.facts.accounts import User as UserFact
 from pytest_sysaudit.facts.base import Facts
-from pytest_sysaudit.resources.base import Absent, Module, Source, row
+from pytest_sysaudit.resources.base import Absent, Module, Named, Source, row
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as testinfra
 #: Of the fields of shadow(5).
@@ -150,18 +150,10 @@ def _days(text: str) -> int | None:
         return None
 
 
-class Group:
-    """One group.
+class Group(Named):
+    """One group."""
 
-    Attributes:
-        name: as it was asked for.
-    """
-
-    __slots__ = ("_source", "name")
-
-    def __init__(self, source: Source, name: str) -> None:
-        self._source = source
-        self.name = name
+    __slots__ = ()
 
     @property
     def exists(self) -> bool:
@@ -200,9 +192,6 @@ class Group:
     def get_local_groups(self) -> list[str]:
         """The names in /etc/group."""
         return [group.name for group in self._source.facts().accounts.groups]
-
-    def __repr__(self) -> str:
-        return f"<group {self.name}>"
 
 
 def _group(facts: Facts, name: str) -> GroupFact:

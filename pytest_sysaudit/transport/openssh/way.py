@@ -31,6 +31,7 @@ from pytest_sysaudit.transport.openssh.route import Route, Step
 from pytest_sysaudit.transport.openssh.story import Story
 from pytest_sysaudit.transport.shell.pipe import Hearer
 from pytest_sysaudit.transport.shell.script import BOOT, START
+from pytest_sysaudit.transport.ssh.hostkeys import other_kinds
 
 log = logging.getLogger("pytest_sysaudit.ssh")
 
@@ -240,11 +241,7 @@ def connect(route: Route) -> OpensshWay:
 def _other_kinds(story: Story) -> list[list[str]]:
     """Return the further kinds of host key that the server has, each as a list of algorithms."""
     names = [name for name in story.host_key_algorithms if "cert" not in name]
-    rsa = [name for name in names if name.startswith("rsa-")]
-    kinds = [[name] for name in names if name not in rsa] + ([rsa] if rsa else [])
-    shown = story.key[0] if story.key else ""
-    seen = {*rsa, shown} if shown == "ssh-rsa" else {shown}
-    return [kind for kind in kinds if not seen & set(kind)]
+    return other_kinds(names, story.key[0] if story.key else "")
 
 
 def _let_in(route: Route) -> OpensshWay:

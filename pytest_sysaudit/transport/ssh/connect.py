@@ -333,7 +333,4 @@ def _other_kinds(wire: Wire, key: HostKey) -> list[list[str]]:
         for name in wire.get_security_options().key_types
         if name in wire.offer.get("server_key_algo_list", [])
     ]
-    rsa = [name for name in usable if name.startswith("rsa-")]
-    kinds = [[name] for name in usable if name not in rsa] + ([rsa] if rsa else [])
-    seen = set(rsa) if key.type == "ssh-rsa" else {key.type}
-    return [kind for kind in kinds if not seen & set(kind)]
+    return hostkeys.other_kinds(usable, key.type)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -54,15 +53,3 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         raise error
     result: T = value
     return result
-
-
-@contextlib.contextmanager
-def watchdog(seconds: float, bite: Callable[[], None]) -> Iterator[None]:
-    """Call *bite*, from another thread, if the block takes longer than *seconds*."""
-    timer = threading.Timer(seconds, bite)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

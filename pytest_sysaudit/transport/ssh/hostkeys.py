@@ -82,6 +82,17 @@ def _hash_fits(names: str, name: str) -> bool:
     return hmac.compare_digest(hmac.new(salt, name.encode(), hashlib.sha1).digest(), digest)
 
 
+def other_kinds(algorithms: Sequence[str], shown: str) -> list[list[str]]:
+    """Return the kinds of host key that *algorithms* are for, each as a list of its algorithms.
+
+    The kind of which a key was *shown* is left out.
+    """
+    rsa = [name for name in algorithms if name.startswith("rsa-")]
+    kinds = [[name] for name in algorithms if name not in rsa] + ([rsa] if rsa else [])
+    seen = {*rsa, shown} if shown == "ssh-rsa" else {shown}
+    return [kind for kind in kinds if not seen & set(kind)]
+
+
 def lookup_name(login: Login) -> str:
     """Return the name that known_hosts files have this host under."""
     aliased = login.known_as != login.host

@@ -70,11 +70,6 @@ class Wire(Wakeful):
         return self.packetizer.heard if isinstance(self.packetizer, Packets) else []
 
     @property
-    def alive(self) -> bool:
-        """Whether it can be used."""
-        return self.is_active()
-
-    @property
     def guessed_wrong(self) -> bool:
         """Whether the guess about the first channel failed, and maybe broke the connection."""
         pipe = self._guessed
