@@ -36,12 +36,6 @@ CHECKS = """
 """
 
 
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory):
-    with Sshd(tmp_path_factory.mktemp("sshd")) as server:
-        yield server
-
-
 def write(project, **sections):
     project.inventory(yaml.safe_dump({"version": 1, **sections}))
 

@@ -40,12 +40,6 @@ def needs_users(test):
     return test
 
 
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory):
-    with Sshd(tmp_path_factory.mktemp("sshd")) as server:
-        yield server
-
-
 @pytest.fixture
 def host(sshd):
     with contextlib.closing(open_openssh(sshd.target(), Secrets(), {})) as opened:

@@ -30,12 +30,6 @@ pytestmark = needs_sshd
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make users")
 
 
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory):
-    with Sshd(tmp_path_factory.mktemp("sshd")) as server:
-        yield server
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """An empty home and no agent: nothing of the machine's own keys takes part."""

@@ -26,12 +26,6 @@ SHELLS = ["/bin/dash", "/bin/bash", "/usr/bin/fish", "/bin/tcsh", "/bin/mksh", "
 
 
 @pytest.fixture(scope="module")
-def sshd(tmp_path_factory):
-    with Sshd(tmp_path_factory.mktemp("sshd")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def remote(sshd):
     transport = open_ssh(sshd.target(), Secrets(), {})
     yield transport

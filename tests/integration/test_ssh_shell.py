@@ -22,12 +22,6 @@ pytestmark = needs_sshd
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make users")
 
 
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory):
-    with Sshd(tmp_path_factory.mktemp("sshd")) as server:
-        yield server
-
-
 @pytest.fixture
 def remote(sshd):
     with contextlib.closing(open_ssh(sshd.target(), Secrets(), {})) as host:

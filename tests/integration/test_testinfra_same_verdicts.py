@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import testinfra
-from lab.sshd import Sshd, needs_sshd
+from lab.sshd import needs_sshd
 
 from pytest_sysaudit.host import Host
 from pytest_sysaudit.transport import open_transport
@@ -369,12 +369,6 @@ def verdicts(host, port):
             else:
                 found[name] = "passed"
     return found
-
-
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory):
-    with Sshd(tmp_path_factory.mktemp("sshd")) as server:
-        yield server
 
 
 @pytest.mark.slow
