@@ -4,43 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 
 import pytest
-from lab.fake import FakeTransport, fake_host
+from lab.fake import fake_host
+from lab.shells import NOBODY, ShellTransport
 
 from pytest_sysaudit.errors import Denied
-from pytest_sysaudit.transport.base import CommandResult, show
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, and setpriv"
 )
-NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-c"]
-
-
-class AsNobody(FakeTransport):
-    """Runs everything on this machine, as nobody."""
-
-    def run(self, command, **_):
-        done = subprocess.run(
-            [*NOBODY, show(command)],
-            capture_output=True,
-            check=False,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-        return CommandResult(
-            command=command,
-            exit_code=done.returncode,
-            stdout=done.stdout,
-            stderr=done.stderr,
-            started=0.0,
-            duration=0.0,
-        )
 
 
 @pytest.fixture
 def host():
-    return fake_host(AsNobody())
+    return fake_host(ShellTransport(*NOBODY, "sh"))
 
 
 @pytest.fixture
