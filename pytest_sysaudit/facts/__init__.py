@@ -43,6 +43,7 @@ TABLES: Mapping[str, str] = {
     "health": "pytest_sysaudit.facts.health",
     "interfaces": "pytest_sysaudit.facts.interfaces",
     "kernel_modules": "pytest_sysaudit.facts.kernel_modules",
+    "listeners": "pytest_sysaudit.facts.listeners",
     "listings": "pytest_sysaudit.facts.file_contents:Listings",
     "login_defs": "pytest_sysaudit.facts.login_defs",
     "matches": "pytest_sysaudit.facts.file_contents:Matches",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.facts.reading import complete, script
-from pytest_sysaudit.transport.base import Command, CommandResult
+from pytest_sysaudit.transport.base import Command, CommandResult, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _DATE = ("date", "+%s.%N")
 #: Names of daemons as /proc/PID/comm has them, at most 15 characters. The shell reads them by
 #: itself; timesyncd leaves a file when it has heard from a server.
-_DAEMONS = """cd /proc || exit
+_DAEMONS = Script("""cd /proc || exit
 [ -r 1/comm ] && echo seen
 for f in [0-9]*/comm; do
   read -r name 2>/dev/null <$f || continue
@@ -28,7 +28,7 @@ done
 if [ -e /run/chrony ] && command -v chronyc >/dev/null; then
   echo "chrony $(chronyc -n -c tracking 2>/dev/null)"
 fi
-echo @end"""
+echo @end""")
 ASKS: tuple[Command, ...] = (_DAEMONS,)
 _SECONDS = re.compile(r"(\d+)(?:\.(\d{1,9}))?")
 _NAMES = {"systemd-timesyn": "systemd-timesyncd", "ntpsec": "ntpd"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pytest_sysaudit.errors import Incomplete
 from pytest_sysaudit.facts.keyed import KeyedTable
-from pytest_sysaudit.transport.base import CommandResult
+from pytest_sysaudit.transport.base import CommandResult, Script
 
 
 class Commands(KeyedTable[str]):
@@ -16,10 +16,11 @@ class Commands(KeyedTable[str]):
     NAME = "commands"
 
     @classmethod
-    def command(cls, keys: Sequence[str]) -> str:
+    def command(cls, keys: Sequence[str]) -> Script:
         """Return the shell lines that look for *keys*."""
         words = " ".join(map(shlex.quote, keys))
-        return f"for c in {words}; do command -v -- \"$c\"; printf '\\0'; done\nprintf '@end\\n'"
+        text = f"for c in {words}; do command -v -- \"$c\"; printf '\\0'; done\nprintf '@end\\n'"
+        return Script(text)
 
     @classmethod
     def parse(cls, keys: Sequence[str], result: CommandResult) -> Mapping[str, str]:

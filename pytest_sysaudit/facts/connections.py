@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import complete, script
-from pytest_sysaudit.transport.base import Command
+from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 #: ss gets all of them in few pieces; reading /proc/net/tcp may miss one while others come and go.
 #: A kernel without IPv6 has no files for it; if_inet6 is empty where no interface may have one.
-_SCRIPT = """cd /proc/net || exit
+_SCRIPT = Script("""cd /proc/net || exit
 if command -v ss >/dev/null && out=$(ss -Hntu state established); then
   printf 'ss\\n%s\\n' "$out"
 else
@@ -30,7 +30,7 @@ echo @unix
 cat unix || exit
 echo @inet6
 [ ! -e if_inet6 ] || cat if_inet6 || exit
-echo @end"""
+echo @end""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 _ESTABLISHED = "01"
 #: Of include/linux/net.h and include/uapi/linux/net.h.

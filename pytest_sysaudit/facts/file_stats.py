@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import complete, script
-from pytest_sysaudit.transport.base import Command, CommandResult
+from pytest_sysaudit.transport.base import Command, CommandResult, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.accounts import Accounts
@@ -122,7 +122,7 @@ class FileStats:
         return tuple(f for f in self.found.values() if fnmatchcase(f.path, pattern))
 
 
-def command(paths: tuple[str, ...] = PATHS) -> str:
+def command(paths: tuple[str, ...] = PATHS) -> Script:
     """Return the shell lines that ask for *paths*: folders of patterns are looked at first."""
     words, folders = [], []
     for path in paths:
@@ -137,7 +137,7 @@ def command(paths: tuple[str, ...] = PATHS) -> str:
     # beyond these codes a tool was killed, or is not there
     asks = f"stat -L -c '%a %u %g %n|%F' {' '.join(words)} || [ $? = 1 ] || exit"
     lists = f"ls -ldL {' '.join(words)} 2>/dev/null || [ $? -le 2 ] || exit {_NO_LISTS}"
-    return "\n".join([*tests, "echo @stat", asks, "echo @acl", lists, "echo @end"])
+    return Script("\n".join([*tests, "echo @stat", asks, "echo @acl", lists, "echo @end"]))
 
 
 def parse(result: CommandResult, asked: tuple[str, ...] = PATHS) -> FileStats:

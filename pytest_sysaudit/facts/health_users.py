@@ -7,7 +7,7 @@ import struct
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.text import decode, first_line
-from pytest_sysaudit.transport.base import CommandResult
+from pytest_sysaudit.transport.base import CommandResult, Script
 
 #: Prints what logind knows of each session, a block of ``Key=value`` lines each.
 SESSIONS = """command -v loginctl >/dev/null || { echo 'neither utmp nor loginctl' >&2; exit 127; }
@@ -18,11 +18,11 @@ for id in $(printf '%s\\n' "$ids" | sed 's/^ *\\([^ ]*\\).*/\\1/'); do
   echo
 done"""
 #: Prints the utmp file, or else what `SESSIONS` prints; the first line says which.
-SCRIPT = f"""for file in /run/utmp /var/run/utmp; do
+SCRIPT = Script(f"""for file in /run/utmp /var/run/utmp; do
   if [ -f "$file" ]; then echo "utmp $(uname -m)"; cat "$file"; exit; fi
 done
 echo sessions
-{SESSIONS}"""
+{SESSIONS}""")
 
 #: utmp(5) of glibc up to the host: type, pid, line, id, user, host. The times after it are as wide
 #: as the machine likes, so records are longer on the 64-bit machines that never had 32-bit ones.

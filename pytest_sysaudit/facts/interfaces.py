@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import complete, script
-from pytest_sysaudit.transport.base import Command
+from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 #: A kernel without IPv6 has no such routes, and ip fails then.
-_SCRIPT = """ip -o link show || exit
+_SCRIPT = Script("""ip -o link show || exit
 echo @addresses
 ip -o addr show || exit
 echo @inet
 ip -f inet route show || exit
 echo @inet6
 [ ! -e /proc/net/if_inet6 ] || ip -f inet6 route show || exit
-echo @end"""
+echo @end""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 _LINK = re.compile(r"\d+: ([^:@\s]+)[@:]")
 _ALTERNATIVE = re.compile(r"altname (\S+)")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.reading import ABSENT, complete, script
-from pytest_sysaudit.transport.base import Command
+from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 #: Not every modprobe tells its configuration; the files are the same for all. A kernel without
 #: /proc/modules has no modules at all. Of a file name only the module's own name is sent.
-_SCRIPT = f"""[ -d /proc/self ] || exit 1
+_SCRIPT = Script(f"""[ -d /proc/self ] || exit 1
 [ -e /proc/modules ] || exit {ABSENT}
 cat /proc/modules || exit
 echo @config
@@ -37,7 +37,7 @@ for kind in dep builtin; do
     echo @whole
   fi
 done
-echo @end"""
+echo @end""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 #: What an ``install`` line runs so that nothing is loaded.
 _REFUSALS = re.compile(r"(?:/usr)?(?:/bin/)?(?:true|false)\b")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess
-from pytest_sysaudit.facts.base import parse_lines
-from pytest_sysaudit.facts.packages import Package, dpkg_line, listing, parse
+from pytest_sysaudit.facts.packages import Package, dpkg_blocks, listing, parse
 from pytest_sysaudit.facts.reading import complete
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 USES = ("packages",)
 Named = tuple[Package, ...]
+_NAME = re.compile("^Package: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,34 +27,35 @@ class PackageIndex:
     by_name: Mapping[str, Named]
 
 
-class _Lines(Mapping[str, Named]):
-    """The lines of dpkg-query by name; one that nobody asks about is not taken apart."""
+class _Blocks(Mapping[str, Named]):
+    """The blocks of dpkg's data base by name; one that nobody asks about is not taken apart."""
 
-    def __init__(self, lines: list[str]) -> None:
-        self._lines: dict[str, list[str]] = {}
-        for number, line in enumerate(lines, start=1):
-            fields = line.split("\t", 2)
-            if len(fields) < 3:  # noqa: PLR2004 - state, name and the rest
-                raise CannotAssess(f"dpkg-query: unknown format at line {number}")
-            self._lines.setdefault(fields[1], []).append(line)
+    def __init__(self, text: str) -> None:
+        self._blocks: dict[str, list[str]] = {}
+        for block in text.split("\n\n"):
+            if name := _NAME.search(block):
+                self._blocks.setdefault(name[1], []).append(block)
+            elif block.strip():
+                raise CannotAssess("/var/lib/dpkg/status: a package without a name")
 
     def __getitem__(self, name: str) -> Named:
-        return tuple(parse_lines("dpkg-query", "\n".join(self._lines[name]), dpkg_line))
+        return tuple(dpkg_blocks(self._blocks[name]))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._lines)
+        return iter(self._blocks)
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._blocks)
 
 
 def read(facts: Facts) -> PackageIndex:
     """Sort what the table ``packages`` is made of; errors as there."""
     text = listing(facts)
-    manager, *lines = complete("packages", text, "@end")
-    if manager == "dpkg" and lines:
-        return PackageIndex(manager, _Lines(lines))
+    source, *lines = complete("packages", text, "@end")
+    if source == "dpkg" and lines:
+        return PackageIndex(source, _Blocks("\n".join(lines)))
     found: dict[str, Named] = {}
-    for package in parse(text):
+    packages = parse(text)
+    for package in packages:
         found[package.name] = (*found.get(package.name, ()), package)
-    return PackageIndex(manager, found)
+    return PackageIndex(packages.manager, found)

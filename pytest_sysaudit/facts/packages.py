@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess
-from pytest_sysaudit.facts.base import parse_lines
+from pytest_sysaudit.facts.base import parse_lines, unknown_format
 from pytest_sysaudit.facts.reading import ABSENT, complete, script
-from pytest_sysaudit.transport.base import Command
+from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 _DPKG = r"${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\t${Provides}\n"
+#: The words of dpkg's data base, as dpkg(1) lists them.
+_DPKG_STATES = {
+    "installed": "installed",
+    "config-files": "removed",
+    "unpacked": "broken",
+    "half-configured": "broken",
+    "half-installed": "broken",
+    "triggers-awaited": "broken",
+    "triggers-pending": "broken",
+}
 _RPM = r"%{NAME}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t[%{PROVIDENAME}, ]\n"
 #: Data bases of managers that we do not read, or whose tool is not there or is broken.
 _OTHERS = (
@@ -31,10 +41,18 @@ _OTHERS = (
     "/var/log/packages",
     "/nix/var/nix/db",
 )
-#: A manager counts only with its data base: busybox has a dpkg and an rpm that know nothing.
-_SCRIPT = f"""if [ -s /var/lib/dpkg/status ]; then
-  echo dpkg
-  dpkg-query -W -f '{_DPKG}' || exit
+#: A manager counts only with its data base: busybox has a dpkg and an rpm that know nothing. Of
+#: dpkg's, the lines that we want take a seventh of the time that dpkg-query takes; files beside it
+#: are what a dpkg that runs, or was cut off, has not entered yet: only dpkg-query knows how.
+_SCRIPT = Script(f"""if [ -s /var/lib/dpkg/status ]; then
+  set -- /var/lib/dpkg/updates/*
+  if [ -e "$1" ]; then
+    echo dpkg-query
+    dpkg-query -W -f '{_DPKG}' || exit
+  else
+    echo dpkg
+    grep -E '^((Package|Status|Version|Architecture|Provides): |$)' /var/lib/dpkg/status || exit
+  fi
 elif command -v rpm >/dev/null && [ -n "$(rpm -qa 2>/dev/null | head -n 1)" ]; then
   echo rpm
   rpm -qa --qf '{_RPM}' || exit
@@ -47,7 +65,7 @@ else
   done
   exit {ABSENT}
 fi
-echo @end"""
+echo @end""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 
 
@@ -101,37 +119,75 @@ def parse(text: str) -> Packages:
     Raises:
         CannotAssess: the list is cut, empty, or of an unknown format.
     """
-    manager, *lines = complete("packages", text, "@end")
-    found = _PARSERS[manager]("\n".join(lines))
+    source, *lines = complete("packages", text, "@end")
+    found = _PARSERS[source]("\n".join(lines))
+    manager = source.removesuffix("-query")
     if not found:
         raise CannotAssess(f"packages: {manager} lists no package")
     return Packages(manager, tuple(found))
 
 
-def _dpkg(text: str) -> list[Package]:
-    return parse_lines("dpkg-query", text, dpkg_line)
+def _dpkg_query(text: str) -> list[Package]:
+    return parse_lines("dpkg-query", text, _dpkg_line)
 
 
-def dpkg_line(line: str) -> Package | None:
-    """Return the package of one line of dpkg-query; None if only its name is known.
-
-    Raises:
-        ValueError: it is of an unknown format.
-    """
+def _dpkg_line(line: str) -> Package | None:
     status, name, version, architecture, provides = line.split("\t")
     wanted, state = status[0], status[1]
     if state == "n":  # known by name only
         return None
-    states = {"i": "installed", "c": "removed"}
     if state not in "icUFHWt":
         raise ValueError(f"unknown state {status!r}")
+    states = {"i": "installed", "c": "removed"}
     return Package(
         name,
         version,
         architecture,
         "broken" if status[2:].strip() else states.get(state, "broken"),
         wanted == "h",
-        frozenset(item.split()[0] for item in provides.split(",") if item.strip()),
+        _virtual(provides),
+    )
+
+
+def _virtual(provides: str) -> frozenset[str]:
+    return frozenset(item.split()[0] for item in provides.split(",") if item.strip())
+
+
+def _dpkg(text: str) -> list[Package]:
+    return dpkg_blocks(text.split("\n\n"))
+
+
+def dpkg_blocks(blocks: Sequence[str]) -> list[Package]:
+    """Return the packages of *blocks* of dpkg's data base; without those known by name only.
+
+    Raises:
+        CannotAssess: one is of an unknown format.
+    """
+    found = []
+    for number, block in enumerate(blocks, start=1):
+        try:
+            package = _dpkg_block(block) if block.strip() else None
+        except (ValueError, LookupError) as error:
+            raise unknown_format("/var/lib/dpkg/status (of each package)", number) from error
+        if package is not None:
+            found.append(package)
+    return found
+
+
+def _dpkg_block(block: str) -> Package | None:
+    fields = dict(line.split(": ", 1) for line in block.strip("\n").split("\n"))
+    wanted, error, state = fields["Status"].split()
+    if state == "not-installed":
+        return None
+    if state not in _DPKG_STATES:
+        raise ValueError(f"unknown state {state!r}")
+    return Package(
+        fields["Package"],
+        fields["Version"],
+        fields.get("Architecture", ""),
+        _DPKG_STATES[state] if error == "ok" else "broken",
+        wanted == "hold",
+        _virtual(fields.get("Provides", "")),
     )
 
 
@@ -156,7 +212,12 @@ def _apk_block(block: str) -> Package:
     return Package(fields["P"], fields["V"], fields.get("A", ""), provides=names)
 
 
-_PARSERS: Mapping[str, Callable[[str], list[Package]]] = {"dpkg": _dpkg, "rpm": _rpm, "apk": _apk}
+_PARSERS: Mapping[str, Callable[[str], list[Package]]] = {
+    "dpkg": _dpkg,
+    "dpkg-query": _dpkg_query,
+    "rpm": _rpm,
+    "apk": _apk,
+}
 
 
 def read(facts: Facts) -> Packages:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete
 from pytest_sysaudit.facts.keyed import KeyedTable
-from pytest_sysaudit.transport.base import CommandResult
+from pytest_sysaudit.transport.base import CommandResult, Script
 
 #: ``test`` is a part of the shell, so this starts no process. Of a path that test does not see, the
 #: shell says why when it is to open it: test itself takes a forbidden folder for "no".
@@ -112,10 +112,10 @@ class Paths(KeyedTable[PathFact]):
     NAME = "paths"
 
     @classmethod
-    def command(cls, keys: Sequence[str]) -> str:
+    def command(cls, keys: Sequence[str]) -> Script:
         """Return the shell lines that look at *keys*: at most one process for all of them."""
         words = " ".join(shlex.quote(shell_path(key)) for key in keys)
-        return _LOOK.replace("%PATHS%", words)
+        return Script(_LOOK.replace("%PATHS%", words))
 
     @classmethod
     def parse(cls, keys: Sequence[str], result: CommandResult) -> Mapping[str, PathFact]:

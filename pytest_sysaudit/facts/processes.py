@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import Incomplete
 from pytest_sysaudit.facts.reading import script
-from pytest_sysaudit.transport.base import Command, CommandResult
+from pytest_sysaudit.transport.base import Command, CommandResult, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 #: Two processes for all of them. A process may end while we look, so what grep misses is no error;
 #: its own arguments, under ``self``, show whether it prints more than the first one. Beyond code 2,
 #: grep was killed, or is not there.
-_SCRIPT = """cd /proc || exit
+_SCRIPT = Script("""cd /proc || exit
 grep -asH -e '^Name:' -e '^State:' -e '^PPid:' -e '^Uid:' [0-9]*/status || [ $? -le 2 ] || exit
 echo @arguments
 grep -asH '' [0-9]*/cmdline self/cmdline || [ $? -le 2 ] || exit
-echo; echo @end"""
+echo; echo @end""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 _STATUS = re.compile(r"(\d+)/status:(\w+):\s*(.*)")
 _CMDLINE = re.compile(r"^(\d+|self)/cmdline:", re.MULTILINE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import Incomplete
 from pytest_sysaudit.facts.reading import complete, script
-from pytest_sysaudit.transport.base import Command
+from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.accounts import Accounts
@@ -53,7 +53,7 @@ ALIASES: Mapping[str, str] = {
 _FIELDS = [*_WORDS, "lstart", *(f"{name}:{width}" for name, width in _WIDE.items()), "args"]
 #: busybox has a ps without most fields, and which cuts names. There, and without any ps, the files
 #: of /proc are read; what ends meanwhile is left out.
-_SCRIPT = f"""echo ps
+_SCRIPT = Script(f"""echo ps
 ps -Aww -o {",".join(_FIELDS)} 2>/dev/null && echo @end && exit
 echo proc
 grep -E '^(Name|State|PPid|Uid|Gid|VmSize|VmRSS|Threads):' /proc/[0-9]*/status 2>/dev/null ||
@@ -62,7 +62,7 @@ echo @args
 for d in /proc/[0-9]*; do
   a=$(tr '\\0\\n' '  ' <$d/cmdline) 2>/dev/null && printf '%s %s\\n' "${{d#/proc/}}" "$a"
 done
-echo @end"""
+echo @end""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 _STATUS = re.compile(r"/proc/(\d+)/status:(\w+):\s*(.*)")
 _HEAD = re.compile(rf"\s*((?:\S+\s+){{{len(_WORDS)}}})((?:\S+\s+){{{_START - 1}}}\S+) ")

@@ -11,6 +11,7 @@ from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
 from pytest_sysaudit.facts.keyed import KeyedTable
 from pytest_sysaudit.facts.outcome import Failure
 from pytest_sysaudit.facts.reading import complete, script
+from pytest_sysaudit.transport.base import Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -57,9 +58,9 @@ class SmallFiles(KeyedTable[str]):
     NAME = "small_files"
 
     @classmethod
-    def command(cls, keys: Sequence[str]) -> str:
+    def command(cls, keys: Sequence[str]) -> Script:
         """Return the script that prints them."""
-        return f"set -- {shlex.join(keys)}\n{PREAMBLE}"
+        return Script(f"set -- {shlex.join(keys)}\n{PREAMBLE}")
 
     @classmethod
     def parse(cls, keys: Sequence[str], result: CommandResult) -> Mapping[str, str | Failure]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import complete, script
-from pytest_sysaudit.transport.base import Command
+from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: An ss that fails, as where the kernel lacks its interface, is none. IPv6 listeners stand in files
 #: of their own, and a kernel without IPv6 has none of these; those of IPv4 are always there, or
 #: /proc is not.
-SCRIPT = """if command -v ss >/dev/null && out=$(ss -Hlntup); then
+SCRIPT = Script("""if command -v ss >/dev/null && out=$(ss -Hlntup); then
   printf 'ss\\n%s\\n@end\\n' "$out"
   exit
 fi
@@ -27,7 +27,7 @@ for name in tcp udp tcp6 udp6; do
   case $name in *6) [ -e /proc/net/$name ] || continue;; esac
   sed -n "2,\\$s/^/$name /p" /proc/net/$name || exit
 done
-echo @end"""
+echo @end""")
 ASKS: tuple[Command, ...] = (SCRIPT,)
 _PROCESS = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+)')
 #: The states of include/net/tcp_states.h that wait for strangers: LISTEN, and CLOSE for udp.

@@ -12,7 +12,7 @@ from pytest_sysaudit.errors import CannotAssess, Incomplete
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import ABSENT, ROOT_ONLY, complete, script
 from pytest_sysaudit.text import first_line
-from pytest_sysaudit.transport.base import Command
+from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: files that it cannot see. sshd wants to be called by its absolute path. The -f and -o that the
 #: running daemon was started with win over the files; it tells them in its title. ``sshd -T``
 #: leaves Match blocks out, so the files are printed too, included ones where they stand.
-_SCRIPT = f"""sshd=$(command -v sshd) || exit {ABSENT}
+_SCRIPT = Script(f"""sshd=$(command -v sshd) || exit {ABSENT}
 [ "$(id -u)" = 0 ] || exit {ROOT_ONLY}
 set -f; args= main=/etc/ssh/sshd_config
 pid=$(cat /run/sshd.pid 2>/dev/null)
@@ -54,7 +54,7 @@ walk() (
     done <"$file" || exit
   done
 )
-walk "$main" && echo @end"""
+walk "$main" && echo @end""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 _ALWAYS_THERE = ("port", "permitrootlogin", "maxauthtries", "ciphers")
 #: Where what ``sshd -T`` says holds: for a connection that no Match block fits.

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_sysaudit.facts.reading import ABSENT, ROOT_ONLY, script
-from pytest_sysaudit.transport.base import Command
+from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 #: cvtsudoers comes with sudo (1.8.24 and later), follows includes and refuses broken files.
-_SCRIPT = f"""[ -e /etc/sudoers ] && command -v sudo >/dev/null || exit {ABSENT}
+_SCRIPT = Script(f"""[ -e /etc/sudoers ] && command -v sudo >/dev/null || exit {ABSENT}
 [ "$(id -u)" = 0 ] || exit {ROOT_ONLY}
-cvtsudoers -f json /etc/sudoers"""
+cvtsudoers -f json /etc/sudoers""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 
 

@@ -11,7 +11,7 @@ from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicab
 from pytest_sysaudit.facts.reading import complete, script
 from pytest_sysaudit.facts.sysctl_keys import path_of
 from pytest_sysaudit.text import first_line
-from pytest_sysaudit.transport.base import Command, CommandResult
+from pytest_sysaudit.transport.base import Command, CommandResult, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 #: Without the tool sysctl, which small hosts lack, and whose output cannot say whether a dot in
 #: net.ipv4.conf.eth0.7.rp_filter belongs to the interface. Exit code 1 is usual: some
 #: keys can only be written. Beyond grep's code 2 it was killed, or is not there.
-_SCRIPT = r"""cd /proc/sys || exit 1
+_SCRIPT = Script(r"""cd /proc/sys || exit 1
 find . -type f -exec sh -c 'grep -H "" "$@" || [ $? -le 2 ] || printf "\n@broken\n"' sh {} +
-echo @end $?"""
+echo @end $?""")
 _BROKEN = "\n@broken\n"
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 _FAILED = re.compile(r"^grep: (?:\./)?(\S+): (.+)$", re.MULTILINE)

@@ -11,7 +11,7 @@ from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicab
 from pytest_sysaudit.facts.keyed import KeyedTable
 from pytest_sysaudit.facts.outcome import Failure
 from pytest_sysaudit.facts.reading import script
-from pytest_sysaudit.transport.base import CommandResult
+from pytest_sysaudit.transport.base import CommandResult, Script
 
 #: One grep for all that are there: the shell's own ``read`` takes a byte at a time, and the kernel
 #: gives the first byte of a number only. Of a path that is not there, the shell says why. grep's
@@ -47,10 +47,10 @@ class SysctlKeys(KeyedTable[str]):
     NAME = "sysctl_keys"
 
     @classmethod
-    def command(cls, keys: Sequence[str]) -> str:
+    def command(cls, keys: Sequence[str]) -> Script:
         """Return the shell lines that read *keys*."""
         words = " ".join(map(shlex.quote, _paths(keys)))
-        return _SCRIPT.replace("%PATHS%", words)
+        return Script(_SCRIPT.replace("%PATHS%", words))
 
     @classmethod
     def parse(cls, keys: Sequence[str], result: CommandResult) -> Mapping[str, str | Failure]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_sysaudit.transport.base import Command
+from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
-_COMMAND = ("id", "-u")
+_COMMAND = Script("exec id -u")
 ASKS: tuple[Command, ...] = (_COMMAND,)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_sysaudit.transport.base import Command
+from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
-_COMMAND = ("uname", "-srm")
+_COMMAND = Script("exec uname -srm")
 ASKS: tuple[Command, ...] = (_COMMAND,)
 
 

@@ -85,7 +85,7 @@ NEEDS: Mapping[str, Need] = {
         members={"systemd_properties": _rows("unit_properties", unit_name), "is_valid": Need()},
     ),
     "socket": Need(
-        tables=("sockets",), only=True, members={"clients": Need(tables=("connections",))}
+        tables=("listeners",), only=True, members={"clients": Need(tables=("connections",))}
     ),
     "sysctl": _rows("sysctl_keys"),
     "system_info": Need(tables=("uname", "os_release")),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import socket as sockets
 from collections.abc import Iterable, Iterator
 
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.connections import Connections
 from pytest_sysaudit.facts.sockets import Listener
 from pytest_sysaudit.resources.base import Module, Source
+from pytest_sysaudit.text import is_address
 
 _ANY4, _ANY6 = "0.0.0.0", "::"  # noqa: S104 - asked about, not bound
 #: A listener on every IPv4 and IPv6 address at once.
@@ -83,12 +83,12 @@ class Socket:
         return False
 
     def _listeners(self) -> Iterator[Listener]:
-        for item in self._source.facts().sockets:
+        for item in self._source.facts().listeners:
             if item.protocol == self.protocol:
                 yield item
 
     def _tells_families(self) -> bool:
-        return bool(self._source.facts().sockets.tells_families)
+        return bool(self._source.facts().listeners.tells_families)
 
     def _connections(self) -> Connections:
         found: Connections = self._source.facts().connections
@@ -124,21 +124,11 @@ def parse_spec(spec: str) -> tuple[str, str | None, int | None]:
         return protocol, rest, None
     host, colon, port = rest.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if colon and not _is_address(host):
+    if colon and not is_address(host):
         raise RuntimeError(f"Cannot validate ip address {host!r}")
     if not (port.isascii() and port.isdigit()):
         raise RuntimeError(f"Cannot validate port {port!r}")
     return protocol, host if colon else None, int(port)
-
-
-def _is_address(text: str) -> bool:
-    for family in (sockets.AF_INET, sockets.AF_INET6):
-        try:
-            sockets.inet_pton(family, text.partition("%")[0])
-        except OSError:
-            continue
-        return True
-    return False
 
 
 class Sockets(Module):

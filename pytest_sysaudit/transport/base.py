@@ -13,6 +13,17 @@ from pytest_sysaudit.text import decode, first_line
 Command = Sequence[str] | str
 """An argv list, which no shell reads, or a line for ``/bin/sh -c``."""
 
+
+class Script(str):
+    """Shell text of this package: a shell that is there may run it without starting another.
+
+    It sets each variable before it looks at it, begins without arguments, asks neither ``$$`` nor
+    ``$0``, and leaves no process behind.
+    """
+
+    __slots__ = ()
+
+
 #: The environment of every command: messages in English, and the sbin folders found by non-root.
 ENVIRONMENT: Mapping[str, str] = {
     "LC_ALL": "C",

@@ -176,7 +176,10 @@ WELL: Mapping[str, tuple[str, Answer]] = {
         "cat /proc/self/mounts",
         MOUNTS,
     ),
-    "packages": ("dpkg-query", "dpkg\nii \tbash\t5\tamd64\t\nrc \tvsftpd\t3\tamd64\t\n@end\n"),
+    "packages": (
+        "dpkg-query",
+        "dpkg-query\nii \tbash\t5\tamd64\t\nrc \tvsftpd\t3\tamd64\t\n@end\n",
+    ),
     "file_stats": ("stat -L", STAT),
     "sysctl": ("cd /proc/sys", SYSCTL),
     "sshd": ('"$sshd" -T', SSHD),

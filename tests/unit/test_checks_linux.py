@@ -292,8 +292,8 @@ SYSTEM = [
         passes=(breaks("packages", "ii \tbash", "ii \ttftp"),),
         errors=(
             answers("packages", CUT),
-            answers("packages", "dpkg\n@end\n"),
-            answers("packages", (2, "dpkg\n", "dpkg-query: error")),
+            answers("packages", "dpkg-query\n@end\n"),
+            answers("packages", (2, "dpkg-query\n", "dpkg-query: error")),
         ),
         absent=(answers("packages", ABSENT),),
     ),

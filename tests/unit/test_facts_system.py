@@ -144,8 +144,48 @@ def test_os_release_has_two_places():
         _ = open_facts(FakeTransport(files={"/etc/os-release": "\n"})).os_release
 
 
-DPKG = (
-    "dpkg\n"
+DPKG = """dpkg
+Package: bash
+Status: install ok installed
+Architecture: amd64
+Version: 5.2-1
+
+Package: vsftpd
+Status: deinstall ok config-files
+Architecture: amd64
+Version: 3.0-1
+Provides: ftp-server
+
+Package: linux-image
+Status: hold ok installed
+Architecture: amd64
+Version: 6.1
+
+Package: half
+Status: install ok unpacked
+Architecture: all
+Version: 1
+
+Package: reinstall
+Status: install reinstreq installed
+Architecture: all
+Version: 1
+
+Package: ghost
+Status: unknown ok not-installed
+Architecture: all
+
+Package: inetutils-telnetd
+Status: install ok installed
+Provides: telnet-server, telnetd (= 2.4)
+Architecture: amd64
+Version: 2:2.4
+
+@end
+"""
+ODD = "Package: a\nStatus: install ok nowhere\nArchitecture: all\nVersion: 1\n\n"
+DPKG_QUERY = (
+    "dpkg-query\n"
     "ii \tbash\t5.2-1\tamd64\t\n"
     "rc \tvsftpd\t3.0-1\tamd64\tftp-server\n"
     "hi \tlinux-image\t6.1\tamd64\t\n"
@@ -157,8 +197,10 @@ DPKG = (
 )
 
 
-def test_dpkg_states():
-    found = packages.parse(DPKG)
+@pytest.mark.parametrize("listed", [DPKG, DPKG_QUERY], ids=["data base", "dpkg-query"])
+def test_dpkg_states(listed):
+    found = packages.parse(listed)
+    assert found.manager == "dpkg"
     assert {p.name: p.state for p in found} == {
         "bash": "installed",
         "vsftpd": "removed",
@@ -178,18 +220,21 @@ def test_dpkg_states():
 def test_an_index_holds_what_the_list_holds():
     index = table("package_index", DPKG).by_name
     listed = packages.parse(DPKG)
+    assert table("package_index", DPKG_QUERY).by_name["bash"] == index["bash"]
     assert [p for name in index for p in index[name]] == list(listed)
     assert len(index) == len(set(index))
     assert index["bash"] == (listed.get("bash"),)
     assert index["ghost"] == ()
     assert "telnetd" not in index
-    twice = "dpkg\nii \tlibc6\t1\tamd64\t\nii \tlibc6\t1\ti386\t\n@end\n"
+    one = "Package: libc6\nStatus: install ok installed\nArchitecture: {}\nVersion: 1\n\n"
+    twice = "dpkg\n" + one.format("amd64") + one.format("i386") + "@end\n"
     assert [p.architecture for p in table("package_index", twice).by_name["libc6"]] == [
         "amd64",
         "i386",
     ]
-    with pytest.raises(CannotAssess, match="line 1"):
-        _ = table("package_index", "dpkg\nzz \ta\t1\tall\t\n@end\n").by_name["a"]
+    for odd in (ODD, "Package: a\n\n"):
+        with pytest.raises(CannotAssess, match="unknown format"):
+            _ = table("package_index", f"dpkg\n{odd}@end\n").by_name["a"]
 
 
 def test_rpm_and_apk_lists():
@@ -209,9 +254,10 @@ def test_rpm_and_apk_lists():
         ((42, "", ""), NotApplicable),
         (DPKG.removesuffix("@end\n"), Incomplete),
         ("dpkg\n@end\n", CannotAssess),
-        ("dpkg\nii bash\n@end\n", CannotAssess),
+        ("dpkg-query\nii bash\n@end\n", CannotAssess),
+        ("dpkg\nStatus: install ok installed\nVersion: 1\n\n@end\n", CannotAssess),
         ("pacman\nbash\n@end\n", CannotAssess),
-        ((2, "dpkg\n", "dpkg-query: error: lock"), CannotAssess),
+        ((2, "dpkg-query\n", "dpkg-query: error: lock"), CannotAssess),
     ],
 )
 def test_packages_that_are_no_answer(name, answer, error):
@@ -219,7 +265,9 @@ def test_packages_that_are_no_answer(name, answer, error):
         table(name, answer)
 
 
-@pytest.mark.parametrize("answer", ["dpkg\nzz \ta\t1\tall\t\n@end\n", "apk\nV:1\n@end\n"])
+@pytest.mark.parametrize(
+    "answer", ["dpkg-query\nzz \ta\t1\tall\t\n@end\n", f"dpkg\n{ODD}@end\n", "apk\nV:1\n@end\n"]
+)
 def test_a_package_that_is_no_answer(answer):
     with pytest.raises(CannotAssess):
         table("packages", answer)
@@ -486,8 +534,25 @@ def test_a_data_base_without_its_tool_is_not_absent(tmp_path):
         check=False,
     )
     assert done.returncode == 127
-    with pytest.raises(CannotAssess, match="dpkg-query"):
+    with pytest.raises(CannotAssess, match="grep"):
         table("packages", (done.returncode, done.stdout, done.stderr))
+
+
+@pytest.mark.skipif(not Path("/var/lib/dpkg/status").exists(), reason="needs a Debian")
+def test_the_data_base_of_dpkg_says_what_dpkg_query_says(tmp_path):
+    (tmp_path / "0001").touch()  # as while dpkg runs
+    waiting = packages._SCRIPT.replace("/var/lib/dpkg/updates", str(tmp_path))
+    quick, slow = (
+        subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+        for script in (packages._SCRIPT, waiting)
+    )
+    assert quick.startswith("dpkg\n")
+    assert slow.startswith("dpkg-query\n")
+
+    def order(package):
+        return package.name, package.architecture
+
+    assert sorted(packages.parse(quick), key=order) == sorted(packages.parse(slow), key=order)
 
 
 def test_a_data_base_that_we_cannot_read_is_not_absent(tmp_path):

@@ -16,7 +16,7 @@ from pytest_sysaudit.query_modules import SureSystemdService
 from pytest_sysaudit.resources import NEEDS, RESOURCES, Absent
 from pytest_sysaudit.transport.base import show
 
-LINUX = {"uname -srm": "Linux 6.1.0 x86_64\n"}
+LINUX = {"exec uname -srm": "Linux 6.1.0 x86_64\n"}
 
 
 def says(word, answer):
@@ -76,12 +76,12 @@ SPEC4, SPEC6, SPEC = "'tcp://127.0.0.1:22'", "'tcp://::1:22'", "'tcp://22'"
 
 
 def ss(*local):
-    return says("ss -Hlntup", "ss\n" + "".join(f"tcp L 0 0 {a} *:*\n" for a in local) + "@end\n")
+    return says("ss -Hlntu", "ss\n" + "".join(f"tcp L 0 0 {a} *:*\n" for a in local) + "@end\n")
 
 
 def proc(*digits):
     lines = "".join(f"{name}: 0: {local}:0016 0:0 0A 0\n" for name, local in digits)
-    return says("ss -Hlntup", "proc\n" + lines.replace(": 0:", " 0:") + "@end\n")
+    return says("ss -Hlntu", "proc\n" + lines.replace(": 0:", " 0:") + "@end\n")
 
 
 def net(inet6, connections="ss\n"):
@@ -241,7 +241,7 @@ def test_a_valid_unit():
 
 
 DPKG = (
-    "dpkg\nii \tnginx\t1.2-3\tamd64\t\nrc \told\t1\tall\t\niU \thalf\t2\tall\t\n"
+    "dpkg-query\nii \tnginx\t1.2-3\tamd64\t\nrc \told\t1\tall\t\niU \thalf\t2\tall\t\n"
     "ii \tlibc6\t2.36\tamd64\t\nii \tlibc6\t2.36\ti386\t\nhi \tkept\t4\tall\t\n@end\n"
 )
 RPM = "rpm\nnginx\t1.2-3.el9\tx86_64\tnginx, web\ngcc-c++\t1-2\tnoarch\t\n@end\n"
@@ -537,7 +537,7 @@ def test_a_system_without_os_release():
 
 
 UNIT_GONE = says("systemctl", (1, "", "Failed to connect to bus: Permission denied\n"))
-SS_FAILS = says("ss -Hlntup", (255, "ss\n", "Cannot open netlink socket\n"))
+SS_FAILS = says("ss -Hlntu", (255, "ss\n", "Cannot open netlink socket\n"))
 
 
 @pytest.mark.parametrize(
@@ -575,7 +575,7 @@ SS_FAILS = says("ss -Hlntup", (255, "ss\n", "Cannot open netlink socket\n"))
             says("cat", (126, "", "cat: Exec format error\n")),
             CannotAssess,
         ),
-        ("host.package('x').is_installed", packages("dpkg\nii \tx\n"), AssertionError),
+        ("host.package('x').is_installed", packages("dpkg-query\nii \tx\n"), AssertionError),
         ("host.user('x').exists", getent(3, "", ""), CannotAssess),
         ("host.user('x').exists", getent(127, "", "sh: getent: not found\n"), CannotAssess),
         ("host.user('x').exists", getent(42, "7\n", ""), CannotAssess),
@@ -685,7 +685,7 @@ def test_a_host_with_openrc():
 
 def test_a_host_that_is_no_linux_is_asked_by_testinfras_own_modules():
     results = {
-        "uname -srm": "FreeBSD 14.1 amd64\n",
+        "exec uname -srm": "FreeBSD 14.1 amd64\n",
         "uname -s": "FreeBSD\n",
         "uname -r": "14.1\n",
         "uname -m": "amd64\n",

@@ -18,10 +18,11 @@ import pytest
 from lab.localpipe import LocalPipe, LocalWay
 from lab.sshd import wait_until
 
+from pytest_sysaudit.transport.base import Script
 from pytest_sysaudit.transport.shell.become import Password
 from pytest_sysaudit.transport.shell.executor import Executor, Settings
 from pytest_sysaudit.transport.shell.request import Again, Fate, ShellEnded, request
-from pytest_sysaudit.transport.shell.script import BOOT
+from pytest_sysaudit.transport.shell.script import BOOT, framed
 from pytest_sysaudit.transport.shell.shell import Shell
 
 SHELLS = {
@@ -91,6 +92,50 @@ def test_answers_are_exact(runner, command, expected):
     assert expected[0] is None or code == expected[0]
     assert expected[2] is None or err == expected[2]
     assert runner.run(["echo", "next"]) == (0, b"next\n", b"")
+
+
+def test_a_script_of_ours_is_alone_in_the_shell_that_runs_it(runner):
+    mark = runner.shell._mark.encode()
+    said = [
+        runner.run(Script(text))
+        for text in (
+            'echo "$# ${x-none}"; x=1; cd /; exit 3',
+            'echo "$# ${x-none}"; pwd',
+            "set",
+            "if then (",
+            "kill -9 \"$(sh -c 'echo $PPID')\"",
+        )
+    ]
+    assert said[0] == (3, b"0 none\n", b"")
+    assert said[1] == (0, f"0 none\n{Path.cwd()}\n".encode(), b"")
+    assert said[2][0] == 0
+    assert b"_c=" in said[2][1]  # it says what it knows ...
+    assert mark not in said[2][1]  # ... and that is not this
+    assert said[3][0] != 0
+    assert said[4][0] == 137
+    assert runner.run(["echo", "next"]) == (0, b"next\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("command", "begins"),
+    [
+        ("id -u", "_v id -u"),
+        ("  ls  /tmp ", "_v ls /tmp"),
+        ("awk -F: '$3 == 0 {print $1}' /etc/passwd", "_v awk -F: '$3 == 0 {print $1}' /etc/passwd"),
+        ("test -e /etc/x", "_o 'test -e /etc/x'"),
+        (Script('echo "$x"'), "_o 'echo \"$x\"'"),
+        *((text, "_v /bin/sh -c ") for text in ("a | b", "a; b", "a > b", "A=b c", "ls *", "ls ~")),
+        *(
+            (text, "_v /bin/sh -c ")
+            for text in ("a $b", "a `b`", "a\nb", "a # b", "! a", "(a)", "")
+        ),
+        *((text, "_v /bin/sh -c ") for text in ("kill 1", "cd /", "exit 3", "ulimit -n", "time a")),
+        *((text, "_v /bin/sh -c ") for text in ('"a b"', "a\\ b", "{ a", "a {b,c}", "a [b]", "a&")),
+    ],
+)
+def test_a_shell_is_started_only_for_what_needs_one(command, begins):
+    assert framed(command, b"").decode().startswith(begins)
+    assert b"/bin/sh -c" in framed("a; b", b"data")
 
 
 def test_words_of_the_shell_are_no_way_out(runner):

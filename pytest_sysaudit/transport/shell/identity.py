@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-WHO = """
-echo "kernel=$(uname -sr)"
+from pytest_sysaudit.transport.base import Script
+
+WHO = Script("""
+s= r=
+{ read -r s </proc/sys/kernel/ostype && read -r r </proc/sys/kernel/osrelease; } 2>/dev/null
+if [ -n "$r" ]; then echo "kernel=$s $r"; else echo "kernel=$(uname -sr)"; fi
 for file in /etc/machine-id /var/lib/dbus/machine-id; do
   if [ -r "$file" ]; then read -r id <"$file"; echo "machine_id=$id"; break; fi
 done
@@ -13,7 +17,7 @@ for file in /etc/os-release /usr/lib/os-release; do
     break
   fi
 done
-"""
+""")
 
 
 def told(output: bytes) -> dict[str, str]:

@@ -8,10 +8,11 @@ no environment and on no command line.
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from pytest_sysaudit.errors import CannotAssess
-from pytest_sysaudit.transport.base import ENVIRONMENT, Command
+from pytest_sysaudit.transport.base import ENVIRONMENT, Command, Script
 
 #: What `Starter` is given. The doorman itself comes as the first line of standard input: ``read``
 #: takes not one byte more than that line, as a shell that reads its script would.
@@ -126,10 +127,26 @@ l=$y
 done
 _m "$1 S"; exit 0
 }}
-_v() {{ (exec 2>&3 3>&- </dev/null; exec "$@"); _e $?; }}
+_v() {{ _l; (exec 2>&3 3>&- </dev/null; exec "$@"); _e $?; }}
+_o() {{ (exec 2>&3 3>&- </dev/null; {unset}; _c=$1; set --; eval "$_c"); _m $?; }}
 _i() {{ (exec 2>&3 3>&-; exec "$@"); }}
 _m R$$
 """
+
+#: Words that mean themselves to every shell, and what they must not begin with: what a shell knows
+#: by itself, and may have no program for.
+_PLAIN = re.compile(r" *(?:[\w./:,@%+-]|'[^'\n]*')+(?: +(?:[\w./:=,@%+-]|'[^'\n]*')+)* *", re.ASCII)
+_WORDS = (
+    ". : alias bg bind break builtin caller case cd chdir command compgen complete "
+    "compopt continue coproc declare dirs disown do done echo elif else enable esac eval "
+    "exec exit export false fc fg fi for function getopts hash help history if in jobs "
+    "kill let local logout mapfile popd print printf pushd pwd r read readarray readonly "
+    "return select set shift shopt source suspend test then time times trap true type "
+    "typeset ulimit umask unalias unset until wait whence while"
+)
+_OF_SHELLS = frozenset(_WORDS.split())
+#: Of these, the ones that a shell which knows our variables may run as well.
+_BUILT_IN = frozenset({"echo", "false", "printf", "test", "true"})
 
 #: A variable that the login environment exports stays exported, whatever it is set to: ours hold
 #: the mark.
@@ -145,7 +162,8 @@ def opening(mark: str, shell: str = "/bin/sh") -> bytes:
     """
     text = _DOORMAN.replace("SHELL_OF_THE_WORKER", shell)
     environment = "".join(f"{k}={shlex.quote(v)}; export {k}\n" for k, v in ENVIRONMENT.items())
-    worker = _WORKER.format(environment=environment, strays=_one_line(_STRAYS))
+    strays = _one_line(_STRAYS)
+    worker = _WORKER.format(environment=environment, strays=strays, unset=_UNSET)
     return f"{_UNSET}; n={mark}; {_one_line(text)}\nn={mark}\n{worker}".encode()
 
 
@@ -160,15 +178,32 @@ def framed(command: Command, stdin: bytes) -> bytes:
         ValueError: it holds a NUL, which no argument can.
         CannotAssess: an argument is longer than Linux takes.
     """
-    argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+    argv = _argv(command)
     if not argv or any("\0" in word for word in argv):
         raise ValueError(f"not a command: {command!r}")
+    if isinstance(command, str) and not stdin and _is_text(command):
+        return b"_o " + shlex.quote(command).encode("utf-8", "surrogateescape") + b"\n"
     line = shlex.join(argv).encode("utf-8", "surrogateescape")
     if len(line) > _LONGEST:
         _refuse_long(argv)
     if not stdin:
         return b"_v " + line + b"\n"
-    return _fed(stdin) + b" | _i " + line + b"; _e $?\n"
+    return b"_l; " + _fed(stdin) + b" | _i " + line + b"; _e $?\n"
+
+
+def _argv(command: Command) -> list[str]:
+    """Return what is to be executed: without a shell, where that would do nothing but execute."""
+    if not isinstance(command, str):
+        return list(command)
+    words = shlex.split(command) if _PLAIN.fullmatch(command) else []
+    return words if words and words[0] not in _OF_SHELLS else ["/bin/sh", "-c", command]
+
+
+def _is_text(command: str) -> bool:
+    """Whether the worker itself may evaluate *command*."""
+    if isinstance(command, Script):
+        return True
+    return bool(_PLAIN.fullmatch(command)) and shlex.split(command)[0] in _BUILT_IN
 
 
 def _refuse_long(argv: list[str]) -> None:
