@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Iterable
 
 #: What XML 1.0 and terminals cannot hold, and what would reverse the text around it: controls but
 #: tab and newline, bidirectional overrides, lone surrogates.
@@ -67,3 +68,14 @@ def is_address(text: str) -> bool:
 def plural(count: int, noun: str, plural_form: str | None = None) -> str:
     """Return ``1 host`` or ``2 hosts``."""
     return f"{count} {noun if count == 1 else plural_form or noun + 's'}"
+
+
+def listed(things: Iterable[object], most: int = 20) -> str:
+    """Return *things* on one line, at most *most* of them, and then how many there are in all.
+
+    Each is made `printable`, so that names with newlines and foreign bytes stay on the line.
+    """
+    words = [printable(str(thing)).replace("\n", "\\n") for thing in things]
+    if len(words) <= most:
+        return ", ".join(words)
+    return f"{', '.join(words[:most])} and {len(words) - most} more ({len(words)} in all)"

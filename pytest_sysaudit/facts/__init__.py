@@ -66,6 +66,7 @@ TABLES: Mapping[str, str] = {
     "sudoers": "pytest_sysaudit.facts.sudoers",
     "sysctl": "pytest_sysaudit.facts.sysctl",
     "sysctl_keys": "pytest_sysaudit.facts.sysctl_keys:SysctlKeys",
+    "texts": "pytest_sysaudit.facts.text_files:TextFiles",
     "time": "pytest_sysaudit.facts.clock",
     "uid": "pytest_sysaudit.facts.uid",
     "uname": "pytest_sysaudit.facts.uname",

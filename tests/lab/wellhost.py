@@ -15,6 +15,9 @@ from pytest_sysaudit.transport.base import Command, show
 
 Answer = tuple[int, str, str] | str | BaseException
 
+Well = Mapping[str, tuple[str, Answer]]
+"""By a name for tests: a word that only this command has, and what the well host answers."""
+
 DENIED = (1, "", "Permission denied")
 NOT_ROOT = (43, "", "")
 ABSENT = (42, "", "")
@@ -167,7 +170,7 @@ tmpfs /tmp tmpfs rw,nosuid,nodev,noexec 0 0
 tmpfs /dev/shm tmpfs rw,nosuid,nodev,noexec 0 0
 """
 #: Table: what tells its command from others, and what it answers.
-WELL: Mapping[str, tuple[str, Answer]] = {
+WELL: Well = {
     "passwd": ("/etc/passwd", PASSWD),
     "group": ("cat /etc/group", GROUP),
     "shadow": ("/etc/shadow", "root:!:1:9\ndaemon:*:1:9\nann:$y$:73:9\n"),
@@ -205,8 +208,8 @@ class Break:
     old: str | None
     new: Answer
 
-    def answer(self) -> Answer:
-        before = WELL[self.table][1]
+    def answer(self, well: Well) -> Answer:
+        before = well[self.table][1]
         if self.old is None:
             return self.new
         assert isinstance(before, str)
@@ -225,17 +228,22 @@ def answers(table: str, answer: Answer) -> Break:
     return Break(table, None, answer)
 
 
-def well_host(*broken: Break, vars: Mapping[str, Any] | None = None) -> Host:  # noqa: A002 - as in Target
-    """Return the host with everything of *broken*."""
-    replies = {table: answer for table, (_, answer) in WELL.items()}
-    replies |= {item.table: item.answer() for item in broken}
+def well_host(
+    *broken: Break,
+    vars: Mapping[str, Any] | None = None,  # noqa: A002 - as in Target
+    more: Well | None = None,
+) -> Host:
+    """Return the host with everything of *broken*, and with *more* than `WELL`."""
+    well = {**(more or {}), **WELL}
+    replies = {table: answer for table, (_, answer) in well.items()}
+    replies |= {item.table: item.answer(well) for item in broken}
 
     def fits(mark: str) -> Callable[[Command], bool]:
         return lambda command: mark in show(command)
 
     # file_stats names /etc/passwd too, and a search the mounts: the longer commands come first.
-    order = sorted(WELL, key=lambda name: name in ("passwd", "shadow"))
-    results = {fits(WELL[name][0]): replies[name] for name in order}
+    order = sorted(well, key=lambda name: name in ("passwd", "shadow"))
+    results = {fits(well[name][0]): replies[name] for name in order}
     return Host(fake_target(vars=vars or {}), FakeTransport(results=results))
 
 
@@ -243,7 +251,8 @@ def well_host(*broken: Break, vars: Mapping[str, Any] | None = None) -> Host:  #
 class Case:
     """A check, and what makes it fail, keeps it from knowing, or makes it not apply.
 
-    ``vars`` are the target's, ``inputs`` and ``params`` those of the check.
+    ``vars`` are the target's, ``inputs`` and ``params`` those of the check; ``more`` are answers of
+    the well host beyond `WELL`.
     """
 
     check: Callable[..., None]
@@ -254,9 +263,10 @@ class Case:
     params: Mapping[str, Any] = field(default_factory=dict)
     vars: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    more: Well = field(default_factory=dict)
 
     def judge(self, *broken: Break) -> tuple[Verdict, str]:
-        host = well_host(*broken, vars=self.vars)
+        host = well_host(*broken, vars=self.vars, more=self.more)
         return judge_check(self.check, inputs=self.inputs, host=host, **self.params)
 
 
