@@ -13,7 +13,7 @@ ifneq ($(or $(HAVE),$(WANT)),$(or $(WANT),$(HAVE)))
 $(error $(VENV) has Python $(HAVE), $(PYTHON) is Python $(WANT): add VENV=.venv-$(WANT), or run `make clean` first)
 endif
 endif
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto --dist loadfile
 AUDIT_ARGS ?=
 BENCH_ARGS ?=
 VERSIONS ?= 3.11 3.12 3.13

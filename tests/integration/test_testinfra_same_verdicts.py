@@ -219,6 +219,8 @@ def test_the_current_user(host):
 
 def test_groups_of_every_user(host):
     for name in host.user().get_local_users:
+        if name.startswith("lab"):  # another test's, which may go at any moment
+            continue
         assert host.user(name).groups == host.check_output("id -Gn %s", name).split(" ")
         assert host.user(name).gids == [int(n) for n in host.check_output("id -G %s", name).split()]
 
