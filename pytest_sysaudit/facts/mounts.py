@@ -43,6 +43,15 @@ class Mounts:
         """Return the mount that one sees at *path* itself; None if nothing is mounted there."""
         return next((mount for mount in reversed(self.mounts) if mount.path == path), None)
 
+    def over(self, path: str) -> Mount:
+        """Return the mount that *path*, which is absolute and no link, lies on."""
+        while path and (mount := self.at(path)) is None:
+            path = path.rpartition("/")[0]
+        found = mount if path else self.at("/")
+        if found is None:  # what `parse` returns has one
+            raise CannotAssess("/proc/self/mounts: nothing is mounted at /")
+        return found
+
 
 def parse(text: str) -> Mounts:
     r"""Parse the text of /proc/self/mounts; ``\040`` and its like are undone.

@@ -1,8 +1,8 @@
-"""Passwords of local accounts, as far as their form goes: the hashes themselves stay unseen."""
+"""Passwords of local accounts, their form and their ages: the hashes themselves stay unseen."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
@@ -13,11 +13,12 @@ from pytest_sysaudit.transport.base import Command
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
-#: Hashes stay on the host: it prints name, how the field begins, its length, and the field count.
+#: Hashes stay on the host: it prints name, how the field begins, its length, the field count, and
+#: the days of the last change, of least and greatest age, of warning, and until the lock.
 _SHAPE = r"""NF {
   field = $2
   shape = match(field, /^\$[^$]*[$]/) ? substr(field, 1, RLENGTH) : substr(field, 1, 1)
-  print $1 ":" shape ":" length(field) ":" NF
+  print $1 ":" shape ":" length(field) ":" NF ":" $3 ":" $4 ":" $5 ":" $6 ":" $7
 }"""
 _COMMAND = ("awk", "-F:", _SHAPE, "/etc/shadow")
 ASKS: tuple[Command, ...] = (_COMMAND,)
@@ -45,19 +46,40 @@ STRONG = frozenset({"yescrypt", "gost-yescrypt", "scrypt", "bcrypt", "sha512cryp
 
 
 @dataclass(frozen=True, slots=True)
+class Ages:
+    """What shadow(5) says about the age of a password, in days; None where it says nothing.
+
+    Attributes:
+        changed: when it was changed, in days since 1970-01-01; 0: at the next login it must be.
+        minimum: how old it must be before it can be changed.
+        maximum: how old it may become.
+        warning: how long before that the user is told.
+        inactive: how long after that the account is locked.
+    """
+
+    changed: int | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    warning: int | None = None
+    inactive: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Password:
-    """The password field of one line of /etc/shadow.
+    """The password of one line of /etc/shadow.
 
     Attributes:
         name: the account.
         state: ``empty`` (no password is asked), ``locked`` (none fits), ``set``, or ``nis`` for a
             line that begins with + or -, which pulls accounts in from NIS.
         scheme: how it is hashed if it is set: a name of `SCHEMES`, ``descrypt`` or ``unknown``.
+        ages: how old it may become.
     """
 
     name: str
     state: str
     scheme: str = ""
+    ages: Ages = Ages()
 
 
 def parse(text: str) -> tuple[Password, ...]:
@@ -77,10 +99,18 @@ def _line(line: str) -> Password | None:
         return None
     if line[0] in "+-":
         return Password(line.split(":", 1)[0], "nis")
-    name, beginning, length, fields = line.rsplit(":", 3)
+    name, beginning, length, fields, *ages = line.split(":")
     if int(fields) < MINIMUM_FIELDS:
         raise ValueError("too few fields")
-    return classify(name, beginning, int(length))
+    changed, minimum, maximum, warning, inactive = map(_days, ages)
+    found = classify(name, beginning, int(length))
+    return replace(found, ages=Ages(changed, minimum, maximum, warning, inactive))
+
+
+def _days(field: str) -> int | None:
+    """Return a number of days; empty and negative fields say nothing, as to the shadow tools."""
+    days = int(field) if field.strip() else -1
+    return days if days >= 0 else None
 
 
 def classify(name: str, beginning: str, length: int) -> Password:

@@ -29,6 +29,7 @@ sync:x:4:65534::/bin:/bin/sync
 ann:x:1000:1000::/home/ann:/bin/bash
 """
 GROUP = "root:x:0:\ndaemon:x:1:\nshadow:x:42:\nann:x:1000:\nnogroup:x:65534:\n"
+SHADOW = "root:!:1:9:19000:0:99999:7:\ndaemon:*:1:9:::::\nann:$y$:73:9:19000:1:365:7:30\n"
 STAT = """@stat
 755 0 0 /etc/ssh|directory
 644 0 0 /etc/ssh/sshd_config|regular file
@@ -173,7 +174,7 @@ tmpfs /dev/shm tmpfs rw,nosuid,nodev,noexec 0 0
 WELL: Well = {
     "passwd": ("/etc/passwd", PASSWD),
     "group": ("cat /etc/group", GROUP),
-    "shadow": ("/etc/shadow", "root:!:1:9\ndaemon:*:1:9\nann:$y$:73:9\n"),
+    "shadow": ("/etc/shadow", SHADOW),
     "login_defs": ("cat /etc/login.defs", "UID_MIN 1000\n"),
     "mounts": (
         "cat /proc/self/mounts",

@@ -120,16 +120,33 @@ def test_password_forms(beginning, length, state, scheme):
 
 
 def test_shadow_marks_nis_and_leaves_out_comments_but_no_duplicates():
-    table = shadow.parse("root:!:1:9\n+::0:9\n# note::0:1\nann::0:9\nann:$6$:99:9\n")
+    table = shadow.parse(
+        "root:!:1:9:::::\n+::0:9:::::\n# note::0:1:::::\nann::0:9:::::\nann:$6$:99:9:1:0:-1:7:\n"
+    )
     assert [(entry.name, entry.state) for entry in table] == [
         ("root", "locked"),
         ("+", "nis"),
         ("ann", "empty"),
         ("ann", "set"),
     ]
+    assert table[0].ages == shadow.Ages()
+    assert table[-1].ages == shadow.Ages(changed=1, minimum=0, warning=7)
 
 
-@pytest.mark.parametrize("text", ["", "+::0:9\n", "root:!:1:9\nann::0:1\n", "root\n", "a:b:c:d\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "+::0:9:::::\n",
+        "root:!:1:9:::::\nann::0:1:::::\n",
+        "root\n",
+        "a:b:c:d:::::\n",
+        "root:!:1:9\n",
+        "root:!:1:9:19000:0:9\n",
+        "root:!:1:9:x::::\n",
+        "root:!:1:9:1:2:3:4:5:6\n",
+    ],
+)
 def test_broken_shadow_is_no_table(text):
     with pytest.raises(CannotAssess, match="/etc/shadow"):
         shadow.parse(text)
@@ -139,10 +156,10 @@ def test_hashes_do_not_leave_the_host(tmp_path):
     import subprocess  # the reading command itself is what is tried here
 
     path = tmp_path / "shadow"
-    path.write_text("root:$6$salt$verysecrethash:1::\nold:Ab3xyzABCDEFG:1::\nann::1::\nodd\n")
+    path.write_text("root:$6$salt$verysecrethash:1::\nold:Ab3xyzABCDEFG:1::9:7:\nann::1::\nodd\n")
     argv = ["awk", "-F:", shadow._SHAPE, str(path)]
     text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    assert text == "root:$6$:22:5\nold:A:13:5\nann::0:5\nodd::0:1\n"
+    assert text == ("root:$6$:22:5:1::::\nold:A:13:7:1::9:7:\nann::0:5:1::::\nodd::0:1:::::\n")
     with pytest.raises(CannotAssess, match="line 4"):
         shadow.parse(text)
 
