@@ -4,6 +4,7 @@
 
     SysauditError
     ├── InventoryError           the inventory cannot be used: all problems at once
+    ├── ProfileError             a profile cannot be used: all problems at once
     ├── SecretError              a secret that the inventory names cannot be had
     ├── ReportError              a report could not be written
     ├── NotApplicable            the thing does not exist on this target
@@ -48,8 +49,8 @@ class Problem:
         return f"{place}: {self.message}"
 
 
-class InventoryError(SysauditError):
-    """The inventory cannot be used.
+class _FileError(SysauditError):
+    """A file of the user's cannot be used.
 
     Attributes:
         problems: everything that is wrong with it, in the order of the file.
@@ -59,8 +60,16 @@ class InventoryError(SysauditError):
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(map(str, self.problems)))
 
-    def __reduce__(self) -> tuple[type[InventoryError], tuple[tuple[Problem, ...]]]:
+    def __reduce__(self) -> tuple[type[_FileError], tuple[tuple[Problem, ...]]]:
         return type(self), (self.problems,)
+
+
+class InventoryError(_FileError):
+    """The inventory cannot be used."""
+
+
+class ProfileError(_FileError):
+    """A profile cannot be used."""
 
 
 class SecretError(SysauditError):

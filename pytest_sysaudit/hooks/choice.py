@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sysaudit.errors import SysauditError
-from pytest_sysaudit.hooks.keys import check_key
+from pytest_sysaudit.hooks.keys import check_key, state_of
+from pytest_sysaudit.profiles.model import in_framework
 from pytest_sysaudit.record import Control, Severity
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Choice:
         self._least: str | None = option("audit_severity")
         self._frameworks: list[str] = option("audit_framework")
         self._intrusive = bool(option("audit_allow_intrusive"))
+        self._overlay = state_of(config).overlay
         self._known: dict[int, bool] = {}
 
     def takes(self, item: pytest.Item) -> bool:
@@ -45,11 +47,13 @@ class Choice:
         return self._intrusive or item.get_closest_marker("intrusive") is None
 
     def _judges(self, control: Control) -> bool:
+        if self._overlay is not None and not self._overlay.takes(control):
+            return False
         if self._globs and not any(fnmatchcase(control.id, glob) for glob in self._globs):
             return False
         if self._least and control.severity.weight < Severity(self._least).weight:
             return False
-        return not self._frameworks or any(_in_framework(control, t) for t in self._frameworks)
+        return not self._frameworks or any(in_framework(control, t) for t in self._frameworks)
 
 
 def refuse_unmatched(config: pytest.Config, controls: Mapping[str, Control]) -> None:
@@ -66,7 +70,7 @@ def refuse_unmatched(config: pytest.Config, controls: Mapping[str, Control]) -> 
             raise ChoiceError(f"--audit-control={glob}: no collected check judges it{hint}")
     names = {name for control in controls.values() for name in control.frameworks}
     for text in config.getoption("audit_framework"):
-        if not any(_in_framework(control, text) for control in controls.values()):
+        if not any(in_framework(control, text) for control in controls.values()):
             name = text.partition(":")[0]
             hint = "" if name in names else _hint(name, names) or f". There are: {_list(names)}"
             raise ChoiceError(f"--audit-framework={text}: no collected check maps to it{hint}")
@@ -91,12 +95,6 @@ def mistyped_inputs(state: State) -> list[str]:
                 f"Did you mean '{close[0]}'?"
             )
     return lines
-
-
-def _in_framework(control: Control, text: str) -> bool:
-    name, _, glob = text.partition(":")
-    numbers = control.frameworks.get(name)
-    return numbers is not None and any(fnmatchcase(number, glob or "*") for number in numbers)
 
 
 def _hint(text: str, known: Mapping[str, object] | set[str]) -> str:

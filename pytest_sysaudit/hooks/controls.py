@@ -6,7 +6,7 @@ import difflib
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +42,15 @@ def read_checks(config: pytest.Config, items: list[pytest.Item]) -> bool:
     if state.failure is not None:
         items.clear()
         return True
-    reader = _Reader(state)
     try:
+        reader = _Reader(state)
         for item in items:
             if (check := reader.read(item)) is not None:
                 item.stash[check_key] = check
         _refuse_unknown_inputs(items, state)
+        if state.overlay is not None:
+            state.overlay.refuse_unknown_names(config, _misfit)
+            state.profile = state.overlay.story()
         refuse_unmatched(config, state.controls)
         state.remarks += mistyped_inputs(state)
     except SysauditError as error:
@@ -71,6 +74,7 @@ class _Function:
     own: frozenset[str]
     check: Check
     marked: bool
+    declared: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
 class _Reader:
@@ -78,6 +82,7 @@ class _Reader:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._overlay = state.overlay
         self._functions: dict[tuple[int, int], _Function] = {}
 
     def read(self, item: pytest.Item) -> Check | None:
@@ -115,7 +120,10 @@ class _Reader:
             source=where,
             source_sha256=source.sha256,
         )
-        inputs = settings["inputs"] or NOTHING
+        declared = inputs = settings["inputs"] or NOTHING
+        if self._overlay is not None:
+            control = self._overlay.control(control, declared)
+            inputs = self._overlay.inputs(control.id, declared)
         check = Check(
             id=where,
             control=control,
@@ -124,7 +132,7 @@ class _Reader:
             source=source,
             manual=settings["manual"],
         )
-        return _Function(owner, own, check, marked)
+        return _Function(owner, own, check, marked, declared)
 
     def _of_item(self, item: pytest.Item, shared: _Function, targets: dict[str, Target]) -> Check:
         check, target = shared.check, None
@@ -132,7 +140,7 @@ class _Reader:
             target = targets.pop(next(iter(targets)))
         inputs, expected = check.inputs, check.expected
         if target is not None and check.control.id in target.inputs:
-            inputs = _inputs(check.inputs, check.control.id, self._state, target)
+            inputs = _inputs(check.inputs, shared.declared, check.control.id, self._state, target)
             expected = _expected(check.source.asserts, inputs)
         return Check(
             id=check.id,
@@ -210,21 +218,28 @@ def _control_marker(mark: pytest.Mark | None, where: str) -> dict[str, Any]:
 
 
 def _inputs(
+    below: Mapping[str, Any],
     declared: Mapping[str, Any],
     control: str,
     state: State,
     target: Target,
 ) -> dict[str, Any]:
-    values = dict(declared)
+    """Return the values of a control's inputs on *target*, the inventory's over those *below*."""
+    values = dict(below)
     for name, value in target.inputs.get(control, {}).items():
         if name not in declared:
             continue  # told with its place in _refuse_unknown_inputs
-        default = declared[name]
-        if not _same_type(value, default):
-            message = f"expected {_type_name(default)}, found {_type_name(value)}"
+        if message := _misfit(value, declared[name]):
             raise InventoryError([_input_problem(state, target, (control, name), message)])
         values[name] = value
     return values
+
+
+def _misfit(value: object, default: object) -> str:
+    """Return why *value* cannot stand for *default*; "" if it can."""
+    if _same_type(value, default):
+        return ""
+    return f"expected {_type_name(default)}, found {_type_name(value)}"
 
 
 def _same_type(value: object, default: object) -> bool:

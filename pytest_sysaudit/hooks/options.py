@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +31,15 @@ _OPTIONS: tuple[tuple[str, dict[str, object]], ...] = (
             "action": "append",
             "default": [],
             "help": "targets: a name, group, glob or kind:aws; 'web:!db', 'web:&prod'; repeatable",
+        },
+    ),
+    (
+        "--audit-profile",
+        {
+            "metavar": "NAME|PATH",
+            "action": "append",
+            "default": [],
+            "help": "which controls to check: a profile or its file; repeatable; 'list' shows all",
         },
     ),
     (
@@ -96,6 +106,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(name, dest=name[2:].replace("-", "_"), **settings)
     parser.addini("audit_inventory", "inventory file of the audit", default="")
     parser.addini("audit_lanes", "targets at once in this process: auto or a number", default="")
+    parser.addini("audit_profile", "profiles of the audit", type="linelist", default=[])
     parser.addini("audit_report", "reports to write, as FORMAT[=PATH]", type="linelist", default=[])
 
 
@@ -110,8 +121,20 @@ def pytest_configure(config: pytest.Config) -> None:
         engage(config)  # the controller of pytest-xdist collects nothing that could tell
     specs = config.getoption("audit_report") + config.getini("audit_report")
     chosen = config.getoption("audit_inventory") or config.getoption("audit_target")
-    if (specs or chosen) and not hasattr(config, "workerinput"):
+    profiles = config.getoption("audit_profile") or config.getini("audit_profile")
+    if (specs or chosen or profiles) and not hasattr(config, "workerinput"):
         _look_at_options(config, specs, chosen=bool(chosen))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Show the shipped profiles, if that is all that was asked for."""
+    if "list" not in config.getoption("audit_profile"):
+        return None
+    from pytest_sysaudit.hooks.profiles import listing
+
+    sys.stdout.write("".join(f"{line}\n" for line in listing()))
+    return int(pytest.ExitCode.OK)
 
 
 def _look_at_options(config: pytest.Config, specs: list[str], *, chosen: bool) -> None:
@@ -120,6 +143,8 @@ def _look_at_options(config: pytest.Config, specs: list[str], *, chosen: bool) -
 
     try:
         _check_reports(config, specs)
+        if config.getoption("audit_profile") or config.getini("audit_profile"):
+            _ = state_of(config).overlay
         if chosen:
             _ = state_of(config).selected
     except SysauditError as error:

@@ -72,6 +72,7 @@ class Recorder:
             self.add_expected(known["expected"])
             for id_, control in known["controls"].items():
                 self.controls.setdefault(id_, Control.from_plain(control))
+            self.state.profile = known.get("profile")
         if told is not None:
             self._add(told if isinstance(told, Outcome) else Outcome.from_plain(told))
         elif str(report.when) == "???":  # pytest-xdist's word on a worker that died
@@ -173,6 +174,7 @@ class Recorder:
             "inventory": str(inventory.path or ""),
             "inventory_sha256": inventory.sha256,
             "selection": {
+                "profiles": option("audit_profile") or self.config.getini("audit_profile"),
                 "targets": option("audit_target"),
                 "controls": option("audit_control"),
                 "severity": option("audit_severity"),
@@ -183,6 +185,7 @@ class Recorder:
             },
             "exit_code": int(session.exitstatus),
             "standins": list(self.state.notes),
+            "profile": self.state.profile,
         }
 
     def _targets(self) -> list[dict[str, Plain]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_sysaudit.connections import Connections
     from pytest_sysaudit.facts.plan import Plan
     from pytest_sysaudit.hooks.check import Check
+    from pytest_sysaudit.hooks.profiles import Overlay
     from pytest_sysaudit.inventory.load import LoadedInventory
     from pytest_sysaudit.inventory.secrets import Secrets
     from pytest_sysaudit.inventory.target import Target
@@ -43,6 +44,7 @@ class State:
         remarks: what looks like a mistake, to show at the end.
         notes: lines to show once, above the checks.
         plans: what each target will be asked, by its name.
+        profile: what reports say about the profile; None without one.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -59,6 +61,7 @@ class State:
         self.notes: list[str] = []
         self.remarks: list[str] = []
         self.plans: dict[str, Plan] = {}
+        self.profile: dict[str, Plain] | None = None
         self._texts: dict[Callable[..., Any], tuple[Doc, Source]] = {}
         self._connections: Connections | None = None
 
@@ -113,6 +116,19 @@ class State:
         if not chosen:
             raise InventoryError([Problem(str(inventory.path), 0, 0, "there is no target in it")])
         return tuple(chosen)
+
+    @cached_property
+    def overlay(self) -> Overlay | None:
+        """The profile of this run, ready to be laid over controls; None without one.
+
+        Raises:
+            ProfileError: it cannot be used.
+        """
+        if not (self.config.getoption("audit_profile") or self.config.getini("audit_profile")):
+            return None
+        from pytest_sysaudit.hooks.profiles import overlay_of
+
+        return overlay_of(self.config)
 
     @cached_property
     def longer_names(self) -> Mapping[str, Sequence[str]]:

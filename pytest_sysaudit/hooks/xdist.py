@@ -75,6 +75,7 @@ class Herald:
             # unredacted, as the places of results: what is told apart here is redacted when kept
             "expected": [[nodeid, check.place.to_plain()] for nodeid, check in state.expected],
             "controls": {id_: redact(c.to_plain()) for id_, c in state.controls.items()},
+            "profile": state.profile,
         }
 
 

@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from pytest_sysaudit.record import Plain, Severity, Verdict
 from pytest_sysaudit.reports.plain import as_text, clean
+from pytest_sysaudit.reports.profile import profile_lines
 from pytest_sysaudit.text import first_line, plural, shorten
 
 Row = Mapping[str, Plain]
@@ -47,6 +48,7 @@ _RUN_LABELS = {
     "versions": "Versions",
     "inventory_sha256": "Inventory, SHA-256",
     "selection": "Selection",
+    "profile": "Profile",
 }
 
 
@@ -160,6 +162,8 @@ def _facts(document: Mapping[str, Plain]) -> Iterator[tuple[str, str]]:
                 key: part for key, part in value.items() if part is not False and part not in _EMPTY
             }
             value = chosen or "everything"
+        if name == "profile":
+            value = "\n".join(profile_lines(value, digests=True))
         if name == "inventory_sha256" and not value:
             value = "no inventory file: this machine only"
         if value not in _EMPTY:

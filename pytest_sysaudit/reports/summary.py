@@ -9,6 +9,7 @@ from itertools import groupby
 
 from pytest_sysaudit.record import Plain, Severity, Verdict
 from pytest_sysaudit.reports.columns import cut, fit, listing, one_line, pad, width_of
+from pytest_sysaudit.reports.profile import profile_lines
 from pytest_sysaudit.text import first_line, plural
 
 Line = tuple[str, str]
@@ -168,6 +169,7 @@ class _Summary:
             yield f"and {len(self.dead) - limit} more targets not reached (-v shows all)", "yellow"
 
     def _end(self) -> Iterator[Line]:
+        yield from self._profile()
         summary = self.document["summary"]
         gate = summary["gate"]
         if gate["broken"]:
@@ -177,6 +179,13 @@ class _Summary:
         on = plural(sum(any(counts.values()) for counts in self.counts.values()), "target")
         full = f"{on}: {counts}"
         yield full if len(full) <= self.width else counts, _style(verdicts)
+
+    def _profile(self) -> Iterator[Line]:
+        for number, line in enumerate(profile_lines(self.document["run"].get("profile"))):
+            if number == 0:
+                yield fit(line, self.width), ""
+            elif self.verbose:
+                yield cut(f"  {one_line(line)}", self.width), ""
 
     def _header(self, name: str) -> Line:
         start = f"{pad(_name(name), self.names)}   "

@@ -15,7 +15,7 @@ MODULES = sorted((ROOT / "pytest_sysaudit").rglob("*.py"))
 #: Low to high: a module may import from its own layer and from those before it.
 LAYERS = [
     {"errors", "text", "record", "source", "possible", "lanes"},
-    {"audit", "evidence", "inventory", "transport.base"},
+    {"audit", "evidence", "inventory", "profiles", "transport.base"},
     {"transport", "embedded"},
     {"facts", "aws", "http", "network"},
     {"resources", "foresight"},

@@ -1,0 +1,1 @@
+"""Ready selections of controls: one YAML file each."""
