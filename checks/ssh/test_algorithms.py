@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sysaudit.facts.sshd import weak
+from pytest_sysaudit.facts.ssh_algorithms import (
+    WEAK_CIPHERS,
+    WEAK_HOST_KEYS,
+    WEAK_KEX,
+    WEAK_MACS,
+    weak,
+)
+from pytest_sysaudit.text import listed
 
 pytestmark = pytest.mark.platform("linux")
-
-CIPHERS = ["*-cbc", "*-cbc@*", "3des*", "arcfour*", "blowfish*", "cast128*", "none"]
-MACS = ["*md5*", "hmac-sha1*", "*-96*", "umac-64*", "hmac-ripemd*", "none"]
-KEX = [
-    "diffie-hellman-group1-*",
-    "diffie-hellman-group14-sha1",
-    "diffie-hellman-group-exchange-sha1",
-    "rsa1024-*",
-]
 
 
 @pytest.mark.control(
     "ssh.ciphers",
     severity="high",
     frameworks={"cis-debian12": ["5.1.6"], "cis-dil": ["5.2.13"], "dev-sec": ["sshd-01"]},
-    inputs={"weak": CIPHERS},
+    inputs={"weak": WEAK_CIPHERS},
 )
 def test_ciphers_are_strong(host, audit):
     """No weak cipher is offered.
@@ -32,7 +30,7 @@ def test_ciphers_are_strong(host, audit):
     Fix: set Ciphers -*-cbc,3des-cbc, or leave it at the default of a current OpenSSH.
     """
     bad = weak(audit.observe("ciphers", host.facts.sshd.words("ciphers")), audit.inputs.weak)
-    assert not bad, f"weak ciphers: {', '.join(bad)}"
+    assert not bad, f"weak ciphers: {listed(bad)}"
 
 
 @pytest.mark.control(
@@ -44,7 +42,7 @@ def test_ciphers_are_strong(host, audit):
         "nist-800-53": ["AC-17 (2)"],
         "dev-sec": ["sshd-03"],
     },
-    inputs={"weak": MACS},
+    inputs={"weak": WEAK_MACS},
 )
 def test_macs_are_strong(host, audit):
     """No weak message authentication is offered.
@@ -55,7 +53,7 @@ def test_macs_are_strong(host, audit):
     umac-128-etm@openssh.com.
     """
     bad = weak(audit.observe("macs", host.facts.sshd.words("macs")), audit.inputs.weak)
-    assert not bad, f"weak MACs: {', '.join(bad)}"
+    assert not bad, f"weak MACs: {listed(bad)}"
 
 
 @pytest.mark.control(
@@ -67,7 +65,7 @@ def test_macs_are_strong(host, audit):
         "pci-dss-4": ["2.2", "2.2.7"],
         "dev-sec": ["sshd-02"],
     },
-    inputs={"weak": KEX},
+    inputs={"weak": WEAK_KEX},
 )
 def test_key_exchanges_are_strong(host, audit):
     """No weak key exchange is offered.
@@ -78,14 +76,14 @@ def test_key_exchanges_are_strong(host, audit):
     """
     offered = audit.observe("kexalgorithms", host.facts.sshd.words("kexalgorithms"))
     bad = weak(offered, audit.inputs.weak)
-    assert not bad, f"weak key exchanges: {', '.join(bad)}"
+    assert not bad, f"weak key exchanges: {listed(bad)}"
 
 
 @pytest.mark.control(
     "ssh.hostkey-alg",
     severity="medium",
     frameworks={"dev-sec": ["sshd-14"]},
-    inputs={"weak": ["ssh-rsa", "ssh-rsa-cert-*", "ssh-dss*"]},
+    inputs={"weak": WEAK_HOST_KEYS},
 )
 def test_host_keys_sign_without_sha1(host, audit):
     """The host does not prove who it is with SHA-1 or DSA.
@@ -96,4 +94,4 @@ def test_host_keys_sign_without_sha1(host, audit):
     """
     offered = audit.observe("hostkeyalgorithms", host.facts.sshd.words("hostkeyalgorithms"))
     bad = weak(offered, audit.inputs.weak)
-    assert not bad, f"weak signatures: {', '.join(bad)}"
+    assert not bad, f"weak signatures: {listed(bad)}"

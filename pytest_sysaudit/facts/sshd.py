@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, Incomplete
@@ -65,6 +64,8 @@ _ALIASES = {
 }
 _LINE = re.compile(r"([A-Za-z0-9]+)(?:\s*=\s*|\s+)(.*)")
 _TIME = re.compile(r"(?:\d+[smhdw])+")
+#: Settings whose letters count: paths, names of accounts, programs.
+_AS_WRITTEN = re.compile(r"(allow|deny)(users|groups)|banner|.*(command|file|files|keys|directory)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -165,7 +166,8 @@ def _matches(lines: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
         found = _LINE.match(line)
         if found is None:
             continue
-        name, value = found[1].lower(), _value(found[2])
+        name = found[1].lower()
+        value = _value(found[2], as_written=_AS_WRITTEN.fullmatch(name) is not None)
         if name == "match":
             current = f"{outer[-1] if outer else ''} {found[2].strip()}".strip()
         elif current:
@@ -173,9 +175,12 @@ def _matches(lines: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
     yield from blocks.items()
 
 
-def _value(text: str) -> str:
+def _value(text: str, *, as_written: bool = False) -> str:
     """Return a value as ``sshd -T`` would print it: no quotes or comment, times in seconds."""
-    plain = re.split(r"\s+#", text)[0].strip().strip('"').lower()
+    plain = re.split(r"\s+#", text)[0].strip().strip('"')
+    if as_written:
+        return plain
+    plain = plain.lower()
     if _TIME.fullmatch(plain):
         parts = re.findall(r"(\d+)([smhdw])", plain)
         return str(sum(int(number) * _UNITS[unit] for number, unit in parts))
@@ -185,11 +190,6 @@ def _value(text: str) -> str:
 def told(values: Mapping[str, object]) -> str:
     """Return values by their place as text: ``yes (Match User root)``."""
     return ", ".join(f"{v}" if k == DEFAULT else f"{v} ({k})" for k, v in values.items())
-
-
-def weak(offered: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Return the algorithms of *offered* that a shell pattern of *patterns* fits."""
-    return [name for name in offered if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def read(facts: Facts) -> SshdConfig:

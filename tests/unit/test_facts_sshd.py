@@ -6,7 +6,8 @@ import pytest
 from lab.fake import FakeTransport
 
 from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicable
-from pytest_sysaudit.facts import open_facts, sshd
+from pytest_sysaudit.facts import open_facts
+from pytest_sysaudit.facts.ssh_algorithms import weak
 
 TEXT = """port 22
 port 2222
@@ -71,4 +72,4 @@ def test_what_is_no_answer(answer, error, message):
 
 def test_weak_algorithms_are_found_by_pattern():
     offered = ("3des-cbc", "aes128-ctr", "hmac-sha1-etm@openssh.com", "hmac-sha2-256")
-    assert sshd.weak(offered, ["*-cbc", "hmac-sha1*"]) == ["3des-cbc", "hmac-sha1-etm@openssh.com"]
+    assert weak(offered, ["*-cbc", "hmac-sha1*"]) == ["3des-cbc", "hmac-sha1-etm@openssh.com"]

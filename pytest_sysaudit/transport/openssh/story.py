@@ -46,6 +46,11 @@ class Story:
         return "debug1: Connection established." in self or proxied
 
     @property
+    def direct(self) -> bool:
+        """Whether ssh itself connected to the server, and no command or jump host did."""
+        return "debug1: Executing proxy command" not in self and "debug1: Connecting to " in self
+
+    @property
     def greeted(self) -> bool:
         """Whether the server sent its SSH banner."""
         return "debug1: Remote protocol version" in self

@@ -142,12 +142,14 @@ class OpensshWay:
 
     Attributes:
         address: ``address:port``.
+        direct: whether it goes through no other host.
         host_key: the fingerprint of the key that the host showed, SHA256:...
         user: who is logged in.
     """
 
     def __init__(self, route: Route, loop: Loop) -> None:
         self.address = self.host_key = self.user = ""
+        self.direct = False
         self.alive = True
         self._route = route
         self._loop = loop
@@ -165,6 +167,7 @@ class OpensshWay:
     def learn(self, story: Story) -> None:
         """Take from the log who the host is."""
         self.address, self.user = story.place, story.user
+        self.direct = story.direct
         self.host_key = story.key[1] if story.key else ""
 
     def start(self, line: str, hearer: Hearer) -> ProcessPipe:

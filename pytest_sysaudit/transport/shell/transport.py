@@ -35,6 +35,10 @@ class Connection(Way, Protocol):
     def address(self) -> str:
         """Where its packets go: ``address:port``."""
 
+    @property
+    def direct(self) -> bool:
+        """Whether it goes through no other host."""
+
 
 class Files(Protocol):
     """Reads the files of a host; see `Transport`."""
@@ -177,6 +181,11 @@ class ShellTransport(ABC, Generic[C]):
     def connected(self) -> bool:
         """Whether the connection stands at this moment."""
         return self._connection.alive
+
+    @property
+    def straight(self) -> str:
+        """``address:port`` where another connection from here meets the same server; "" if none."""
+        return self._connection.address if self._connection.direct else ""
 
     def ahead(self) -> Mapping[str | tuple[str, ...], CommandResult | CannotAssess]:
         """Return what came of the commands that were sent with the login, by command.

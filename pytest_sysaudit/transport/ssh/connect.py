@@ -51,6 +51,11 @@ class Connection:
     host_key: HostKey
 
     @property
+    def direct(self) -> bool:
+        """Whether it goes through no other host."""
+        return not self.hops
+
+    @property
     def alive(self) -> bool:
         """Whether it can be used."""
         return self.wire.is_active()
