@@ -22,7 +22,6 @@ from checks.linux import (
     test_file_modes,
     test_kernel,
     test_mounts,
-    test_packages,
     test_services,
     test_sudo,
 )
@@ -280,37 +279,6 @@ FILES = [
 ]
 SYSTEM = [
     Case(
-        test_packages.test_no_legacy_server_is_installed,
-        fails=(
-            breaks("packages", "rc \tvsftpd", "ii \tvsftpd"),
-            breaks("packages", "ii \tbash\t5\tamd64\t", "ii \tx\t5\tamd64\ttelnet-server"),
-            breaks("packages", "ii \tbash", "iU \ttftpd-hpa"),
-            breaks(
-                "packages", "ii \tbash\t5\tamd64\t", "ii \tpure-ftpd-ldap\t1\tamd64\tftp-server"
-            ),
-        ),
-        passes=(breaks("packages", "ii \tbash", "ii \ttftp"),),
-        errors=(
-            answers("packages", CUT),
-            answers("packages", "dpkg-query\n@end\n"),
-            answers("packages", (2, "dpkg-query\n", "dpkg-query: error")),
-        ),
-        absent=(answers("packages", ABSENT),),
-    ),
-    Case(
-        test_packages.test_no_package_is_half_installed,
-        fails=(
-            breaks("packages", "ii \tbash", "iU \tbash"),
-            breaks("packages", "ii \tb", "iiR\tb"),
-        ),
-        errors=(answers("packages", CUT),),
-        absent=(
-            answers("packages", ABSENT),
-            answers("packages", "rpm\nbash\t5\tx86_64\tbash, \n@end\n"),
-        ),
-        passes=(breaks("packages", "ii \tbash", "hi \tbash"),),
-    ),
-    Case(
         test_mounts.test_tmp_is_a_mount_of_its_own,
         fails=(
             breaks("mounts", "tmpfs /tmp tmpfs rw,nosuid,nodev,noexec 0 0\n", ""),
@@ -419,7 +387,7 @@ def test_verdicts(case, broken, expected):
 
 def test_every_check_has_rows():
     modules = (test_accounts, test_file_modes, test_kernel, test_mounts)
-    assert not uncovered(CASES, *modules, test_packages, test_services, test_sudo)
+    assert not uncovered(CASES, *modules, test_services, test_sudo)
 
 
 def test_a_core_dump_through_an_absolute_pattern_is_fine():
@@ -494,11 +462,6 @@ def test_a_router_may_forward():
             test_services.test_no_unit_has_failed,
             {"allowed": ["cups.service"]},
             breaks("units", "ActiveState=inactive", "ActiveState=failed"),
-        ),
-        (
-            test_packages.test_no_legacy_server_is_installed,
-            {"forbidden": ["telnetd"]},
-            breaks("packages", "rc \tvsftpd", "ii \tvsftpd"),
         ),
     ],
 )
