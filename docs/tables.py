@@ -8,6 +8,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ from pytest_sysaudit import hookspecs
 from pytest_sysaudit.facts import TABLES
 from pytest_sysaudit.hooks import options
 from pytest_sysaudit.inventory import schema
+from pytest_sysaudit.profiles.load import load, shipped
+from pytest_sysaudit.profiles.model import Profile
+from pytest_sysaudit.record import Control, Severity
+
+import coverage_of_frameworks as coverage
 
 LONGEST_INPUT = 40
 _WORDS = {
@@ -55,6 +61,7 @@ def _plain(doc: str | None) -> str:
     return re.sub(r"``(.+?)``", r"`\1`", " ".join(first.split()))
 
 
+@cache
 def checks() -> dict[str, list[tuple[Any, Any]]]:
     """Return the shipped checks by family: the control marker and the function of each."""
     package = importlib.import_module("pytest_sysaudit.checks")
@@ -74,22 +81,99 @@ def checks() -> dict[str, list[tuple[Any, Any]]]:
 def controls() -> str:
     """One table a family."""
     parts = []
-    for family, title in _FAMILIES.items():
+    profiles = _profiles()
+    for family in _families():
         rows = []
         for mark, function in sorted(checks()[family], key=lambda pair: pair[0].args[0]):
             inputs = mark.kwargs.get("inputs", {})
-            frameworks = mark.kwargs.get("frameworks", {})
+            control = _control(mark)
             rows.append(
                 [
                     _code(mark.args[0]),
-                    mark.kwargs.get("severity", "medium"),
+                    control.severity.value,
                     _plain(function.__doc__) + (" *Intrusive.*" if _is_intrusive(function) else ""),
                     ", ".join(_code(f"{k}={_short(v)}") for k, v in inputs.items()),
-                    "; ".join(f"{k} {', '.join(v)}" for k, v in frameworks.items()),
+                    "; ".join(f"{k} {', '.join(v)}" for k, v in control.frameworks.items()),
+                    "; ".join(
+                        n for n, profile in profiles.items() if profile.judge(control) is True
+                    ),
                 ]
             )
-        head = ["id", "severity", "what must hold", "inputs", "frameworks"]
-        parts.append(f"## {title}\n\n{len(rows)} controls.\n\n{_table(head, rows)}\n")
+        head = ["id", "severity", "what must hold", "inputs", "frameworks", "profiles"]
+        parts.append(f"## {_title(family)}\n\n{len(rows)} controls.\n\n{_table(head, rows)}\n")
+    return "\n".join(parts)
+
+
+def _families() -> list[str]:
+    """Return the families that have controls, those of `_FAMILIES` first."""
+    return sorted(checks(), key=lambda name: (*_FAMILIES, name).index(name))
+
+
+def _title(family: str) -> str:
+    return _FAMILIES.get(family, family.capitalize())
+
+
+def _control(mark: Any) -> Control:
+    """Return the control of a marker, as far as profiles look at it."""
+    severity = Severity(mark.kwargs.get("severity", "medium"))
+    frameworks = mark.kwargs.get("frameworks", {})
+    return Control(id=mark.args[0], title="", severity=severity, frameworks=frameworks)
+
+
+@cache
+def _profiles() -> dict[str, Profile]:
+    """Return the shipped profiles by name."""
+    return {name: load([name], path.parent) for name, path in shipped().items()}
+
+
+def profiles() -> str:
+    """The shipped profiles, and how many controls of each family are in them."""
+    rows = []
+    for name, profile in _profiles().items():
+        counts = {
+            family: sum(profile.judge(_control(mark)) is True for mark, _ in checks()[family])
+            for family in _families()
+        }
+        each = ", ".join(f"{_title(family)} {count}" for family, count in counts.items() if count)
+        title = profile.layers[-1].title
+        rows.append([_code(name), title, f"{sum(counts.values())}: {each}"])
+    return _table(["profile", "what it is", "controls"], rows)
+
+
+def _frameworks() -> list[coverage.Framework]:
+    marks = [mark for pairs in checks().values() for mark, _ in pairs]
+    return coverage.frameworks({m.args[0]: m.kwargs.get("frameworks", {}) for m in marks})
+
+
+def covered() -> str:
+    """How many numbers of each framework are judged."""
+    rows = []
+    for framework in _frameworks():
+        levels = sorted({one.level for one in framework.numbers if one.level})
+        for level in ["", *levels[:1]]:
+            counts = framework.counts(level)
+            title = framework.title + (f", level {level}" if level else "")
+            numbers = [coverage.COVERED, coverage.PARTLY, coverage.NOT]
+            rows.append([title, str(counts.total()), *(str(counts[n]) for n in numbers)])
+    return _table(["framework", "numbers", "judged", "partly", "not"], rows)
+
+
+def numbers() -> str:
+    """One table a framework: each number, and what judges it."""
+    parts = []
+    for framework in _frameworks():
+        rows = [
+            [
+                one.number,
+                one.level,
+                one.about,
+                one.judged,
+                ", ".join([*map(_code, one.controls), *([one.remark] if one.remark else [])]),
+            ]
+            for one in framework.numbers
+        ]
+        head = ["number", "level", "about", "judged", "by what, or why not"]
+        parts.append(f"## {framework.title}\n\n{_table(head, rows)}\n")
     return "\n".join(parts)
 
 
@@ -104,8 +188,8 @@ def _short(value: object) -> str:
 
 def counts() -> str:
     """One line: how many controls are shipped."""
-    found = {_FAMILIES[name]: len(pairs) for name, pairs in checks().items()}
-    each = ", ".join(f"{title} {found[title]}" for title in _FAMILIES.values())
+    found = {_title(name): len(checks()[name]) for name in _families()}
+    each = ", ".join(f"{title} {count}" for title, count in found.items())
     return f"{sum(found.values())} controls are shipped: {each}."
 
 
@@ -201,6 +285,9 @@ def facts() -> str:
 MAKERS: dict[str, Callable[..., str]] = {
     "controls": controls,
     "counts": counts,
+    "profiles": profiles,
+    "covered": covered,
+    "numbers": numbers,
     "inventory": inventory,
     "options": option,
     "markers": marker,

@@ -1,7 +1,8 @@
 """Which ports are open, against those that the inventory names.
 
 They come from the host's variable ``allowed_ports``, or from the input ``ports`` over it: numbers,
-which mean tcp and udp alike, or texts as ``udp/53``.
+which mean tcp and udp alike, or texts as ``udp/53``. The input ``usual`` is for hosts with neither:
+a profile can give it to all of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.platform("linux")
 def _ports(host, audit):
     ports = audit.inputs.ports
     if ports is None:
-        ports = host.target.vars.get("allowed_ports")
+        ports = host.target.vars.get("allowed_ports", audit.inputs.get("usual"))
     if ports is None:
         audit.not_applicable("the inventory names no allowed_ports for this host")
     return ports
@@ -37,7 +38,7 @@ def _ports(host, audit):
             "2.2.9",
         ]
     },
-    inputs={"ports": None},
+    inputs={"ports": None, "usual": None},
 )
 def test_only_allowed_ports_are_open(host, audit):
     """Nothing listens for other hosts but what the inventory allows.

@@ -119,6 +119,15 @@ def test_the_input_comes_before_the_variable(ports, expected):
     assert case.judge()[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "usual", "expected"),
+    [({}, [22], "pass"), ({}, [23], "fail"), ({"allowed_ports": [22]}, [23], "pass")],
+)
+def test_usual_ports_are_for_hosts_that_name_none(given, usual, expected):
+    check = test_listening.test_only_allowed_ports_are_open
+    assert Case(check, vars=given, inputs={"usual": usual}).judge()[0] == expected
+
+
 def test_each_disk_is_a_row_of_its_own():
     second = breaks(
         "disks",
