@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from pytest_sysaudit.facts.shadow import STRONG
+from pytest_sysaudit.text import listed
 
 pytestmark = pytest.mark.platform("linux")
 
@@ -259,3 +260,39 @@ def test_group_shadow_is_empty(host, audit):
     members = {name for group in accounts.groups if group.gid in gids for name in group.members}
     members |= {user.name for user in accounts.users if user.gid in gids}
     assert not audit.observe("members", sorted(members)), f"in shadow: {', '.join(sorted(members))}"
+
+
+@pytest.mark.control(
+    "account.privileged-groups",
+    severity="medium",
+    inputs={
+        "groups": [
+            *("root", "wheel", "sudo", "admin", "adm", "disk", "kmem"),
+            *("docker", "lxd", "incus-admin", "libvirt", "systemd-journal"),
+        ],
+        "members": {
+            "root": ["halt", "operator", "shutdown", "sync"],
+            "adm": ["adm", "daemon", "syslog"],
+            "disk": ["adm"],
+        },
+    },
+)
+def test_powerful_groups_have_the_members_that_are_known(host, audit):
+    """Groups whose members can become root have only the members that are listed.
+
+    Why: docker, lxd and disk are root by another name, sudo and wheel by design; a member too many
+    is an administrator whom nobody appointed.
+
+    Fix: `gpasswd -d NAME GROUP`; who belongs there stands in the input `members`, by group, and
+    which groups count in `groups`.
+    """
+    accounts, found = host.facts.accounts, {}
+    known = {group: {"root", *names} for group, names in audit.inputs.members.items()}
+    for group in accounts.groups:
+        if group.name in audit.inputs.groups:
+            names = {*group.members, *(u.name for u in accounts.users if u.gid == group.gid)}
+            found.setdefault(group.name, set()).update(names)
+    audit.observe("members", found)
+    extra = {group: names - known.get(group, {"root"}) for group, names in found.items()}
+    bad = [f"{name} in {group}" for group, names in extra.items() for name in sorted(names)]
+    assert not bad, f"not expected: {listed(bad)}"

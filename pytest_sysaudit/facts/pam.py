@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
-from pytest_sysaudit.facts.pam_rules import Include, Rule, parse_rules
+from pytest_sysaudit.facts.pam_rules import Include, Item, Rule, flat, parse_rules
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -60,8 +60,8 @@ class Pam:
         }
         return tuple(sorted(name for name in names if name not in used))
 
-    def stack(self, service: str, kind: str) -> tuple[Rule, ...]:
-        """Return the rules of *kind* (``auth``) that PAM goes through for *service*, in order.
+    def stack(self, service: str, kind: str) -> tuple[Item, ...]:
+        """Return the rules of *kind* (``auth``) that PAM has for *service*, in order.
 
         A service without a file has those of ``other``.
 
@@ -71,22 +71,30 @@ class Pam:
         name = service if service in self.files else "other"
         if name not in self.files:
             raise CannotAssess(f"PAM knows neither {service} nor other")
-        return tuple(self._rules(name, kind, 0))
+        return tuple(self._items(name, kind, 0))
 
-    def _rules(self, name: str, kind: str, depth: int) -> Iterator[Rule]:
+    def rules(self, service: str, kind: str) -> tuple[Rule, ...]:
+        """Return the same, those of substacks among the others."""
+        return tuple(flat(self.stack(service, kind)))
+
+    def _items(self, name: str, kind: str, depth: int) -> Iterator[Item]:
         for item in parse_rules(*self.files[name]):
             if isinstance(item, Rule):
                 if item.type == kind:
                     yield item
             elif item.type in ("", kind):
-                inner = item.file.rpartition("/")[2]
-                place = f"{item.path}:{item.line}"
-                known = item.file in (inner, self.files.get(inner, ("",))[0])
-                if not known or inner not in self.files:
-                    raise CannotAssess(f"{place} includes {item.file}, which is not there")
-                if depth >= _DEPTH:
-                    raise CannotAssess(f"{place} includes {item.file} in a circle")
-                yield from self._rules(inner, kind, depth + 1)
+                inner = tuple(self._items(self._included(item, depth), kind, depth + 1))
+                yield from (inner,) if item.substack else inner
+
+    def _included(self, item: Include, depth: int) -> str:
+        """Return the name of the file that *item* stands for."""
+        place, name = f"{item.path}:{item.line}", item.file.rpartition("/")[2]
+        path = self.files.get(name, ("",))[0]
+        if not path or item.file not in (name, path):
+            raise CannotAssess(f"{place} includes {item.file}, which is not there")
+        if depth >= _DEPTH:
+            raise CannotAssess(f"{place} includes {item.file} in a circle")
+        return name
 
     def options(self, rule: Rule) -> Mapping[str, str]:
         """Return the options in force for the module of *rule*: arguments before files.

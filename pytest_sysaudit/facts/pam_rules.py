@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Union
 
 from pytest_sysaudit.errors import CannotAssess
 
@@ -52,15 +53,20 @@ class Rule:
         pairs = (word.partition("=") for word in self.control[1:-1].split())
         return {value: action for value, _, action in pairs}
 
+    def action(self, *, agrees: bool) -> str:
+        """Return what is done if the module agrees, or refuses: ``ok``, ``die``, ``2``."""
+        default = self.actions.get("default", "bad")
+        return self.actions.get("success", default) if agrees else default
+
     @property
     def enforced(self) -> bool:
         """Whether everything fails if the module refuses."""
-        return self.actions.get("default") in ("bad", "die")
+        return self.action(agrees=False) in ("bad", "die")
 
     @property
     def skips(self) -> bool:
         """Whether rules after it are left out if the module agrees."""
-        action = self.actions.get("success", self.actions.get("default", ""))
+        action = self.action(agrees=True)
         return action == "done" or (action.isdigit() and int(action) > 0)
 
     @property
@@ -72,12 +78,60 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """The rules of another file stand here: those of *type*, or all if it is empty."""
+    """The rules of another file stand here: those of *type*, or all if it is empty.
+
+    What ends the rules of a ``substack`` does not end those around it.
+    """
 
     path: str
     line: int
     type: str
     file: str
+    substack: bool = False
+
+
+Item = Union[Rule, "tuple[Item, ...]"]
+"""A rule, or those of a substack."""
+
+
+def flat(items: Sequence[Item]) -> Iterator[Rule]:
+    """Yield all rules of a stack in their order."""
+    for item in items:
+        if isinstance(item, Rule):
+            yield item
+        else:
+            yield from flat(item)
+
+
+def walk(items: Sequence[Item], agrees: Callable[[Rule], bool]) -> tuple[Rule, ...]:
+    """Return the rules that PAM comes to, if the module of each *agrees* or refuses."""
+    seen: list[Rule] = []
+    _walk(items, agrees, seen, good=True)
+    return tuple(seen)
+
+
+def _walk(
+    items: Sequence[Item], agrees: Callable[[Rule], bool], seen: list[Rule], *, good: bool
+) -> bool:
+    """Go through one level; return whether nobody refused so far."""
+    skip = 0
+    for item in items:
+        if skip:
+            skip -= 1
+            continue
+        if not isinstance(item, Rule):
+            good = _walk(item, agrees, seen, good=good)
+            continue
+        seen.append(item)
+        action = item.action(agrees=agrees(item))
+        if action.isdigit():
+            skip = int(action)
+        elif action == "die":
+            return False
+        elif action == "done" and good:
+            return True
+        good = action == "reset" or (good and action != "bad")
+    return good
 
 
 def parse_rules(path: str, text: str) -> Iterator[Rule | Include]:
@@ -119,7 +173,7 @@ def _rule(path: str, number: int, line: str) -> Rule | Include:
     if kind not in TYPES:
         raise ValueError("not a type")
     if not bracket and control.lower() in INCLUDES:
-        return Include(path, number, kind, module)
+        return Include(path, number, kind, module, substack=control.lower() == "substack")
     control = f"[{control.lower()}]" if bracket else control.lower()
     if not bracket and control not in _MEANS:
         raise ValueError("not a control")
