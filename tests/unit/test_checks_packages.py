@@ -180,6 +180,7 @@ CASES = [
 def test_verdicts(case, broken, expected):
     verdict, reason = case.judge(*broken)
     assert verdict is expected, reason
+    assert "no answer for the command" not in reason
     assert reason or verdict is expected.PASS
 
 

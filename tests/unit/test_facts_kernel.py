@@ -158,7 +158,7 @@ def test_modules_that_were_not_read_are_no_table(answer):
 
 @pytest.mark.parametrize("shell", [["dash"], ["busybox", "sh"], ["bash", "--posix"]])
 def test_the_reading_scripts_run_in_every_shell(shell):
-    for script in (processes._SCRIPT, kernel_modules._SCRIPT, clock._DAEMONS):
+    for script in (processes._SCRIPT, kernel_modules._SCRIPT):
         done = subprocess.run([*shell, "-c", script], capture_output=True, check=False)
         assert done.returncode in (0, 42), done.stderr
         assert done.returncode == 42 or done.stdout.endswith(b"@end\n")
@@ -179,36 +179,14 @@ def test_the_clock_is_compared_with_the_middle_of_the_round_trip(text, skew, err
 
 
 def test_a_clock_may_be_right_within_its_error():
-    assert clock.Time(5.05, 0.1, ()).within(5)
-    assert clock.Time(-5.05, 0.1, ()).within(5)
-    assert not clock.Time(-5.2, 0.1, ()).within(5)
-
-
-CHRONY = "chrony C0000201,192.0.2.1,3,1700000000.1,0.1,0,0,0,0,0,0,0,64.2,Normal"
-
-
-@pytest.mark.parametrize(
-    ("lines", "daemons", "synchronized"),
-    [
-        (["seen"], (), None),
-        ([], None, None),
-        (["seen", "daemon systemd-timesyn"], ("systemd-timesyncd",), None),
-        (["seen", "daemon systemd-timesyn", "timesync"], ("systemd-timesyncd",), True),
-        (["seen", "timesync"], (), None),
-        (["seen", "daemon chronyd", CHRONY], ("chronyd",), True),
-        (["seen", "daemon chronyd", CHRONY.replace("C0000201", "7F7F0101")], ("chronyd",), False),
-        (["seen", "daemon chronyd", CHRONY.replace("Normal", "Not synchronised")], ("chronyd",), 0),
-        (["seen", "daemon chronyd", "chrony 506 Cannot talk to daemon"], ("chronyd",), None),
-    ],
-)
-def test_who_keeps_the_time(lines, daemons, synchronized):
-    assert clock.parse_daemons(lines) == (daemons, synchronized)
+    assert clock.Time(5.05, 0.1).within(5)
+    assert clock.Time(-5.05, 0.1).within(5)
+    assert not clock.Time(-5.2, 0.1).within(5)
 
 
 def test_the_clock_of_this_machine_is_ours():
     found = here().time
     assert found.within(0.5)
-    assert found.daemons is not None
 
 
 @pytest.mark.parametrize("answer", ["@end\n", (1, "", "date: why")])
