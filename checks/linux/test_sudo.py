@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_sysaudit.text import listed
+
 pytestmark = pytest.mark.platform("linux")
 
 
@@ -11,7 +13,7 @@ pytestmark = pytest.mark.platform("linux")
     "sudo.nopasswd",
     severity="high",
     frameworks={"nist-800-53": ["CM-6(a)", "IA-11"]},
-    inputs={"allowed": ["root"]},
+    inputs={"allowed": ["root"], "directories": []},
 )
 def test_sudo_asks_for_a_password(host, audit):
     """Nobody becomes another user through sudo without a password, but those listed.
@@ -19,11 +21,13 @@ def test_sudo_asks_for_a_password(host, audit):
     Why: without one, whoever takes over a session of that user is root at once.
 
     Fix: remove NOPASSWD, !authenticate and exempt_group from the sudoers files. Name accounts of
-    automation in the input `allowed`, groups as %group.
+    automation in the input `allowed`, groups as %group; sources of rules that are audited where
+    they are, as sss, in `directories`.
     """
     users = audit.observe("without a password", host.facts.sudoers.without_password())
     extra = [user for user in users if user not in audit.inputs.allowed]
-    assert not extra, f"sudo asks no password from {', '.join(extra)}"
+    assert not extra, f"sudo asks no password from {listed(extra)}"
+    host.facts.sudoers.require_all(audit.inputs.directories)
 
 
 @pytest.mark.control(

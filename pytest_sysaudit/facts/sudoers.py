@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -128,10 +128,15 @@ class Sudoers:
         last = {d.users: d.value for d in self.defaults if d.name == name and d.users}
         return tuple(", ".join(users) for users, found in last.items() if found == value)
 
-    def require_all(self) -> None:
-        """Say that these are all rules; raises CannotAssess if a directory has some too."""
-        if self.elsewhere:
-            where = ", ".join(self.elsewhere)
+    def require_all(self, known: Collection[str] = ()) -> None:
+        """Say that these are all rules; raises CannotAssess if another source has some too.
+
+        Args:
+            known: sources that are audited elsewhere.
+        """
+        unknown = [source for source in self.elsewhere if source not in known]
+        if unknown:
+            where = ", ".join(unknown)
             raise CannotAssess(f"sudo asks {where} for rules too, and those cannot be listed here")
 
 
