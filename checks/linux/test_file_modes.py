@@ -146,6 +146,7 @@ def test_backups_of_account_files_are_no_laxer(host, audit, path, allowed):
         "pci-dss-4": ["2.2", "2.2.6"],
         "dev-sec": ["os-13"],
     },
+    inputs={"private": False},
 )
 @pytest.mark.parametrize(
     "path",
@@ -156,6 +157,10 @@ def test_backups_of_account_files_are_no_laxer(host, audit, path, allowed):
         "/etc/cron.daily",
         "/etc/cron.weekly",
         "/etc/cron.monthly",
+        "/etc/cron.yearly",
+        "/etc/anacrontab",
+        "/etc/crontabs",
+        "/etc/periodic",
     ],
 )
 def test_cron_tables_are_writable_by_root_only(host, audit, path):
@@ -163,15 +168,18 @@ def test_cron_tables_are_writable_by_root_only(host, audit, path):
 
     Why: a job is run as root; who may write it is root.
 
-    Fix: `chown root:root PATH; chmod go-w PATH`.
+    Fix: `chown root:root PATH; chmod go-w PATH`. With the input `private`, others may not read
+    the tables and folders either: `chmod go-rwx PATH`.
     """
     stats = host.facts.file_stats
-    inside = () if path == "/etc/crontab" else stats.matching(f"{path}/*")
+    inside = () if path in ("/etc/crontab", "/etc/anacrontab") else stats.matching(f"{path}/*")
     for file in (stats[path], *inside):
         with audit.resource(file.path):
             found = audit.observe("mode", file.describe(host.facts.accounts))
-            ok = not file.laxer_than(0o755) and file.uid == 0
-            assert ok, f"{found}; expected: owned by root, writable by nobody else"
+            private = audit.inputs.private and file not in inside
+            ok = not file.laxer_than(0o700 if private else 0o755) and file.uid == 0
+            others = "usable" if private else "writable"
+            assert ok, f"{found}; expected: owned by root, {others} by nobody else"
 
 
 @pytest.mark.control(
@@ -194,52 +202,3 @@ def test_no_host_is_trusted_by_name(host, audit):
     paths = ("/etc/hosts.equiv", "/etc/ssh/shosts.equiv")
     there = audit.observe("there", [path for path in paths if stats.exists(path)])
     assert not there, f"trusts hosts by name: {', '.join(there)}"
-
-
-@pytest.mark.control(
-    "files.ww-files",
-    severity="high",
-    frameworks={
-        "cis-debian12": ["7.1.11"],
-        "cis-dil": ["6.1.10"],
-        "nist-800-53": ["AC-6(1)", "CM-6(a)"],
-        "pci-dss-4": ["2.2", "2.2.6"],
-    },
-    inputs={"allowed": []},
-)
-def test_no_file_is_writable_by_everybody(host, audit):
-    """No regular file can be written by everybody.
-
-    Why: any user, and any service that was broken into, can change what others read or run.
-
-    Fix: `chmod o-w FILE`. Name exceptions in the input `allowed`.
-    """
-    found = host.facts.world_writable
-    bad = [path for path in found.files if path not in audit.inputs.allowed]
-    audit.observe("writable", bad[:50])
-    assert not bad, f"{len(bad)} writable by everybody: {', '.join(bad[:10])}"
-    found.require_all()
-
-
-@pytest.mark.control(
-    "files.ww-dirs",
-    severity="high",
-    frameworks={
-        "cis-dil": ["1.1.21"],
-        "nist-800-53": ["AC-6(1)", "CM-6(a)"],
-        "pci-dss-4": ["2.2", "2.2.6"],
-    },
-    inputs={"allowed": []},
-)
-def test_open_folders_are_sticky(host, audit):
-    """A folder that everybody may write to has the sticky bit.
-
-    Why: without it everybody may delete or replace the files of others there.
-
-    Fix: `chmod +t FOLDER`, or `chmod o-w FOLDER`. Name exceptions in the input `allowed`.
-    """
-    found = host.facts.world_writable
-    bad = [path for path in found.folders if path not in audit.inputs.allowed]
-    audit.observe("not sticky", bad[:50])
-    assert not bad, f"{len(bad)} without the sticky bit: {', '.join(bad[:10])}"
-    found.require_all()

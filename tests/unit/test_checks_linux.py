@@ -40,7 +40,6 @@ NO_SHADOW = (
 )
 NO_STATS = (answers("file_stats", CUT), answers("file_stats", "@stat\n@acl\n@end\n"))
 NO_SYSCTL = (answers("sysctl", CUT), answers("sysctl", (1, "", "sh: cd: /proc/sys")))
-NO_SEARCH = (answers("world_writable", "0\n/a"), answers("world_writable", "1000\n@end 0\n"))
 
 
 def denied(path):
@@ -259,23 +258,6 @@ FILES = [
         ),
         errors=(*NO_STATS, denied("/etc/hosts.equiv")),
     ),
-    Case(
-        test_file_modes.test_no_file_is_writable_by_everybody,
-        fails=(
-            answers("world_writable", "0\n/etc/x\0@end 0\n"),
-            answers(
-                "world_writable", (0, "1000\n/etc/x\0@end 1\n", "find: '/r': Permission denied")
-            ),
-        ),
-        errors=NO_SEARCH,
-        passes=(answers("world_writable", "0\n/srv/x/\0@end 0\n"),),
-    ),
-    Case(
-        test_file_modes.test_open_folders_are_sticky,
-        fails=(answers("world_writable", "0\n/srv/x/\0@end 0\n"),),
-        errors=NO_SEARCH,
-        passes=(answers("world_writable", "0\n/etc/x\0@end 0\n"),),
-    ),
 ]
 SYSTEM = [
     Case(
@@ -452,11 +434,6 @@ def test_a_router_may_forward():
             test_accounts.test_system_accounts_have_no_shell,
             {"allowed": ["root", "daemon"]},
             breaks("passwd", "/usr/sbin/nologin", "/bin/sh"),
-        ),
-        (
-            test_file_modes.test_no_file_is_writable_by_everybody,
-            {"allowed": ["/srv/x"]},
-            answers("world_writable", "0\n/srv/x\0@end 0\n"),
         ),
         (
             test_services.test_no_unit_has_failed,

@@ -18,7 +18,6 @@ from pytest_sysaudit.facts import (
     packages,
     sockets,
     units,
-    world_writable,
 )
 
 
@@ -468,60 +467,6 @@ def test_modes_are_compared_bit_by_bit(mode, allowed, expected):
 def test_file_stats_that_are_no_answer(answer, error):
     with pytest.raises(error):
         table("file_stats", answer)
-
-
-def writable(out, err="", uid="0"):
-    answers = {
-        "cat /proc/self/mounts": "/dev/sda1 / ext4 rw 0 0\nproc /proc proc rw 0 0\n",
-        lambda command: "find / -xdev" in command: (0, f"{uid}\n{out}", err),
-    }
-    return open_facts(FakeTransport(results=answers)).world_writable
-
-
-def test_world_writable_names_may_hold_anything():
-    found = writable("/a b\0/srv/x/\0/new\nline\0@end 0\n")
-    assert found.files == ("/a b", "/new\nline")
-    assert found.folders == ("/srv/x",)
-    found.require_all()
-
-
-@pytest.mark.parametrize(
-    ("err", "uid", "whole"),
-    [
-        ("", "0", True),
-        ("find: '/proc/7': No such file or directory\n", "0", True),
-        ("find: '/root': Permission denied\n", "0", False),
-        ("", "1000", False),
-    ],
-)
-def test_a_search_says_what_it_did_not_see(err, uid, whole):
-    found = writable("@end 1\n", err, uid)
-    assert found.files == ()
-    if whole:
-        found.require_all()
-    else:
-        with pytest.raises(Incomplete, match="not whole"):
-            found.require_all()
-
-
-@pytest.mark.parametrize(
-    ("lines", "expected"),
-    [
-        ("none / 9p rw 0 0\nx /a nfs4 rw 0 0\nx /b squashfs ro 0 0\n", ("/",)),
-        ("x / fuse.fuse-overlayfs rw 0 0\nx /s fuse.sshfs rw 0 0\n", ("/",)),
-        ("x / ext4 rw 0 0\nx /usb exfat rw 0 0\nx /win fuseblk rw 0 0\n", ("/", "/usb", "/win")),
-        ("x / ext4 rw 0 0\nproc /proc proc rw 0 0\nudev /dev devtmpfs rw 0 0\n", ("/",)),
-        ("x / ext4 rw 0 0\nx /var/lib/docker/overlay2/1 overlay rw 0 0\n", ("/",)),
-    ],
-)
-def test_where_a_search_begins(lines, expected):
-    assert world_writable.starting_points(mounts.parse(lines)) == expected
-
-
-@pytest.mark.parametrize("out", ["/a\0", "/a\0@end 137\n", ""])
-def test_a_search_that_was_cut_is_no_answer(out):
-    with pytest.raises(Incomplete):
-        writable(out)
 
 
 @pytest.mark.skipif(not Path("/var/lib/dpkg/status").exists(), reason="needs a Debian")
