@@ -1,4 +1,4 @@
-// A filter over all tables of a page that holds <div id="filter" data-choices="COLUMN ...">.
+// A filter over the tables that follow <div id="filter" data-choices="COLUMN ...">.
 "use strict";
 
 (() => {
@@ -10,6 +10,7 @@
 
   const rows = [];
   for (const table of document.querySelectorAll("article table")) {
+    if (!(home.compareDocumentPosition(table) & Node.DOCUMENT_POSITION_FOLLOWING)) continue;
     const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
     for (const row of table.querySelectorAll("tbody tr")) {
       const cells = [...row.cells].map((cell) => cell.textContent.trim());
@@ -51,7 +52,9 @@
       used.set(entry.table, used.get(entry.table) || kept);
       shown += kept;
     }
-    for (const [table, kept] of used) (table.closest(".md-typeset__scrollwrap") || table).hidden = !kept;
+    for (const [table, kept] of used) {
+      (table.closest(".md-typeset__scrollwrap") || table).hidden = !kept;
+    }
     count.textContent = `${shown} of ${rows.length}`;
   }
 
