@@ -6,7 +6,6 @@ import pytest
 from lab.wellhost import (
     ABSENT,
     CUT,
-    DENIED,
     NOT_ROOT,
     STAT,
     SYSCTL,
@@ -18,26 +17,12 @@ from lab.wellhost import (
 )
 
 from checks.linux import (
-    test_accounts,
     test_file_modes,
     test_kernel,
-    test_mounts,
     test_services,
     test_sudo,
 )
 
-#: All that keeps the accounts from being known.
-NO_ACCOUNTS = (
-    answers("passwd", DENIED),
-    answers("passwd", (2, "", "sed: can't read /etc/passwd: No such file or directory")),
-    answers("passwd", ""),
-    answers("group", "root:x:0\n"),
-)
-NO_SHADOW = (
-    answers("shadow", DENIED),
-    answers("shadow", ""),
-    answers("shadow", (2, "", "awk: cannot open /etc/shadow (No such file or directory)")),
-)
 NO_STATS = (answers("file_stats", CUT), answers("file_stats", "@stat\n@acl\n@end\n"))
 NO_SYSCTL = (answers("sysctl", CUT), answers("sysctl", (1, "", "sh: cd: /proc/sys")))
 
@@ -82,98 +67,6 @@ def key_case(check, key, /, *bad, absent=True, **params):
     )
 
 
-ACCOUNTS = [
-    Case(
-        test_accounts.test_only_root_has_uid_0,
-        fails=(
-            breaks("passwd", "ann:x:1000", "ann:x:0"),
-            breaks("passwd", "root:x:0:0", "root:x:5:0"),
-            breaks("passwd", "ann:x:1000", "root:x:0"),
-        ),
-        errors=NO_ACCOUNTS,
-    ),
-    Case(
-        test_accounts.test_no_account_has_an_empty_password,
-        fails=(
-            breaks("shadow", "$y$:73", ":0"),
-            breaks("passwd", "ann:x:", "ann::"),
-        ),
-        errors=(*NO_SHADOW, *NO_ACCOUNTS),
-        passes=(breaks("shadow", "$y$:73", "!:2"), breaks("shadow", "$y$:73", "*:4")),
-    ),
-    Case(
-        test_accounts.test_passwords_are_shadowed,
-        fails=(breaks("passwd", "ann:x:", "ann:(hidden):"), breaks("passwd", "ann:x:", "ann::")),
-        errors=NO_ACCOUNTS,
-    ),
-    Case(
-        test_accounts.test_password_hashes_are_strong,
-        fails=(
-            breaks("shadow", "$y$:73", "$1$:34"),
-            breaks("shadow", "$y$:73", "a:13"),
-            breaks("shadow", "$y$:73", "$0$:9"),
-        ),
-        errors=NO_SHADOW,
-        passes=(breaks("shadow", "$y$:73", "!:34"), breaks("shadow", "$y$:73", "$6$:106")),
-    ),
-    Case(
-        test_accounts.test_user_ids_are_unique,
-        fails=(breaks("passwd", "ann:x:1000", "ann:x:1"),),
-        errors=NO_ACCOUNTS,
-    ),
-    Case(
-        test_accounts.test_group_ids_are_unique,
-        fails=(breaks("group", "ann:x:1000", "ann:x:42"),),
-        errors=NO_ACCOUNTS,
-    ),
-    Case(
-        test_accounts.test_names_are_unique,
-        fails=(breaks("passwd", "daemon:x:1", "ann:x:1"),),
-        errors=NO_ACCOUNTS,
-        params={"kind": "users"},
-    ),
-    Case(
-        test_accounts.test_names_are_unique,
-        fails=(breaks("group", "daemon:x:1", "ann:x:1"),),
-        errors=NO_ACCOUNTS,
-        params={"kind": "groups"},
-    ),
-    Case(
-        test_accounts.test_primary_groups_exist,
-        fails=(breaks("passwd", "ann:x:1000:1000", "ann:x:1000:1001"),),
-        errors=NO_ACCOUNTS,
-    ),
-    Case(
-        test_accounts.test_system_accounts_have_no_shell,
-        fails=(
-            breaks("passwd", "/usr/sbin/nologin", "/bin/sh"),
-            breaks("passwd", "/usr/sbin/nologin", ""),
-            breaks("passwd", "/usr/sbin/nologin", "/opt/nologin"),
-            breaks("login_defs", "UID_MIN 1000", "UID_MIN 2000"),
-        ),
-        errors=(*NO_ACCOUNTS, answers("login_defs", DENIED), answers("login_defs", "UID_MIN x\n")),
-        passes=(answers("login_defs", (1, "", "cat: /etc/login.defs: No such file or directory")),),
-    ),
-    Case(
-        test_accounts.test_no_accounts_come_from_nis,
-        fails=(
-            breaks("passwd", "ann:x", "+::::::\nann:x"),
-            breaks("group", "ann:x", "+:::\nann:x"),
-            breaks("shadow", "ann:", "+::0:9\nann:"),
-        ),
-        errors=(*NO_ACCOUNTS, *NO_SHADOW),
-    ),
-    Case(
-        test_accounts.test_group_shadow_is_empty,
-        fails=(
-            breaks("group", "shadow:x:42:", "shadow:x:42:ann"),
-            breaks("passwd", "ann:x:1000:1000", "ann:x:1000:42"),
-            breaks("group", "shadow:x:42:", "shadow:x:42:\nbackup:x:42:ann"),
-        ),
-        errors=NO_ACCOUNTS,
-        absent=(breaks("group", "shadow:", "other:"),),
-    ),
-]
 SUDO = [
     Case(
         test_sudo.test_sudo_asks_for_a_password,
@@ -261,21 +154,6 @@ FILES = [
 ]
 SYSTEM = [
     Case(
-        test_mounts.test_tmp_is_a_mount_of_its_own,
-        fails=(
-            breaks("mounts", "tmpfs /tmp tmpfs rw,nosuid,nodev,noexec 0 0\n", ""),
-            breaks("mounts", "tmpfs /tmp tmpfs rw,nosuid", "tmpfs /tmp tmpfs rw"),
-            breaks("mounts", "tmpfs /dev/shm tmpfs rw,nosuid", "tmpfs /tmp tmpfs rw"),
-        ),
-        errors=(answers("mounts", DENIED), answers("mounts", "tmpfs /tmp tmpfs rw 0 0\n")),
-    ),
-    Case(
-        test_mounts.test_shared_memory_runs_no_programs,
-        fails=(breaks("mounts", "/dev/shm tmpfs rw,nosuid", "/dev/shm tmpfs rw"),),
-        errors=(answers("mounts", DENIED), answers("mounts", "")),
-        absent=(breaks("mounts", "/dev/shm", "/dev/other"),),
-    ),
-    Case(
         test_services.test_no_unit_has_failed,
         fails=(breaks("units", "ActiveState=inactive", "ActiveState=failed"),),
         errors=(answers("units", CUT), answers("units", (1, "", "Failed to connect to bus"))),
@@ -357,7 +235,7 @@ KERNEL = [
     key_case(test_kernel.test_processes_cannot_read_each_other, "kernel.yama.ptrace_scope", "0"),
     key_case(test_kernel.test_privileged_programs_leave_no_core_dump, "fs.suid_dumpable", "1", "2"),
 ]
-CASES = [*ACCOUNTS, *SUDO, *FILES, *SYSTEM, *KERNEL]
+CASES = [*SUDO, *FILES, *SYSTEM, *KERNEL]
 
 
 @pytest.mark.parametrize(("case", "broken", "expected"), rows(CASES))
@@ -368,7 +246,7 @@ def test_verdicts(case, broken, expected):
 
 
 def test_every_check_has_rows():
-    modules = (test_accounts, test_file_modes, test_kernel, test_mounts)
+    modules = (test_file_modes, test_kernel)
     assert not uncovered(CASES, *modules, test_services, test_sudo)
 
 
@@ -430,11 +308,6 @@ def test_a_router_may_forward():
 @pytest.mark.parametrize(
     ("check", "inputs", "broken"),
     [
-        (
-            test_accounts.test_system_accounts_have_no_shell,
-            {"allowed": ["root", "daemon"]},
-            breaks("passwd", "/usr/sbin/nologin", "/bin/sh"),
-        ),
         (
             test_services.test_no_unit_has_failed,
             {"allowed": ["cups.service"]},
