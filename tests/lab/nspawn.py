@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 SUITE = "bookworm"
@@ -44,6 +44,7 @@ class Machine:
         key_file: logs in as ``root`` and as ``auditor``, a user without sudo.
         known_hosts: has its host keys.
         tree: its root folder, seen from here.
+        groups: its control groups.
     """
 
     name: str
@@ -53,6 +54,17 @@ class Machine:
     tree: Path
     port: int = 22
     user: str = "root"
+    groups: tuple[Path, ...] = ()
+
+    def cpu(self) -> float:
+        """Return the seconds of CPU that all of its processes have used so far."""
+        for group in self.groups:
+            old, new = group / "cpuacct.usage", group / "cpu.stat"
+            if old.exists():
+                return int(old.read_text()) / 1e9
+            if new.exists():
+                return int(dict(map(str.split, new.read_text().splitlines()))["usage_usec"]) / 1e6
+        raise LabError(f"{self.name}: no control group counts its CPU time")
 
     def entry(self, user: str = "root") -> dict[str, object]:
         """Return the inventory's entry for this host."""
@@ -86,29 +98,33 @@ def why_not() -> str:
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
-def base_tree(packages: Sequence[str] = PACKAGES, variant: str = "minbase") -> Path:
+def base_tree(
+    packages: Sequence[str] = PACKAGES, variant: str = "minbase", *, lists: bool = False
+) -> Path:
     """Return a Debian tree with *packages*; it takes a minute the first time, then it is kept.
 
     It is kept in ``$SYSAUDIT_LAB``, else in ``~/.cache/pytest-sysaudit-lab``, for copying only.
+    With *lists*, apt's lists of packages stay in it.
     """
     cache = Path(os.environ.get("SYSAUDIT_LAB") or Path.home() / ".cache/pytest-sysaudit-lab")
     cache.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(json.dumps([SUITE, variant, sorted(packages)]).encode()).hexdigest()[:12]
+    made_of = [SUITE, variant, sorted(packages), *(["lists"] if lists else [])]
+    key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
     tree = cache / f"{SUITE}-{key}"
     with (cache / f"{tree.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes may want it at once
         if not tree.exists():
-            _build(tree, packages, variant)
+            _build(tree, packages, variant, ["--skip=cleanup/apt/lists"] if lists else [])
     return tree
 
 
-def _build(tree: Path, packages: Sequence[str], variant: str) -> None:
+def _build(tree: Path, packages: Sequence[str], variant: str, options: Sequence[str]) -> None:
     unfinished = tree.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     include = f"--include={','.join(packages)}"
     sources = Path("/etc/apt/sources.list.d/debian.sources")
     argv: list[str | Path] = ["mmdebstrap", "--quiet", f"--variant={variant}", include]
-    argv += [SUITE, unfinished, *([sources] if sources.exists() else [])]
+    argv += [*options, SUITE, unfinished, *([sources] if sources.exists() else [])]
     call(argv, timeout=900)
     unfinished.rename(tree)
 
@@ -120,6 +136,8 @@ def booted_host(
     *,
     sysctls: Mapping[str, str] | None = None,
     packages: Sequence[str] = PACKAGES,
+    lists: bool = False,
+    overlay: bool = True,
 ) -> Iterator[Machine]:
     """Boot a host and stop it at the end; nothing of it is left then.
 
@@ -128,34 +146,37 @@ def booted_host(
         setup: shell lines that are run in the tree before it boots, as root, without /proc.
         sysctls: ``net.*`` settings of its network; others are the kernel's, see `kernel_settings`.
         packages: what is installed in it besides the essential packages.
+        lists: whether it has apt's lists of packages.
+        overlay: whether its root may be an overlay, which is quick; else it is a copy.
 
     Raises:
         LabError: it did not start.
     """
-    base = base_tree(packages)
+    base = base_tree(packages, lists=lists)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sysaudit-lab-")))
         tag = new_tag()
-        tree = stack.enter_context(copy_of(base, folder / name))
+        tree = stack.enter_context(copy_of(base, folder / name, overlay=overlay))
         machine = _prepare(name, folder, tree, free_address())
         for line in setup:
             call(["chroot", tree, "sh", "-euc", line])
         stack.enter_context(network(tag, machine.address, sysctls or {}))
         groups = stack.enter_context(control_groups(tag))
+        machine = replace(machine, groups=tuple(groups))
         stack.enter_context(running(tag, machine, groups, folder / "console.log"))
         yield machine
 
 
 @contextmanager
-def copy_of(base: Path, tree: Path) -> Iterator[Path]:
-    """A tree that may be changed: an overlay, or a real copy where the kernel has none."""
+def copy_of(base: Path, tree: Path, *, overlay: bool = True) -> Iterator[Path]:
+    """A tree that may be changed: an overlay, or a real copy, also where the kernel has none."""
     upper, work = tree.with_suffix(".upper"), tree.with_suffix(".work")
     for folder in (tree, upper, work):
         folder.mkdir()
     upper.chmod(0o755)
     options = f"lowerdir={base},upperdir={upper},workdir={work}"
     argv = ["mount", "-t", "overlay", "-o", options, "overlay", str(tree)]
-    mounted = subprocess.run(argv, capture_output=True, check=False).returncode == 0
+    mounted = overlay and subprocess.run(argv, capture_output=True, check=False).returncode == 0
     try:
         if not mounted:
             call(["cp", "-a", "--reflink=auto", f"{base}/.", tree])
@@ -256,7 +277,8 @@ def control_groups(tag: str) -> Iterator[list[Path]]:
     made = []
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, path, kind, options, *_ = line.split()
-        if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
+        wanted = {"name=systemd", "cpuacct"} & set(options.split(","))
+        if kind == "cgroup2" or (kind == "cgroup" and wanted):
             made.append(Path(path) / tag)
     try:
         for group in made:
@@ -297,6 +319,7 @@ def running(
         f"--machine={tag}",
     ]
     argv += [f"--hostname={machine.name}", f"--network-namespace-path=/run/netns/{tag}"]
+    argv += ["--capability=CAP_NET_ADMIN"]  # its network is its own
     argv += ["--console=pipe", "--link-journal=no", "--timezone=off", *command]
     with log.open("wb") as console:
         process = subprocess.Popen(

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from lab import nspawn
@@ -32,6 +33,7 @@ def tiny_host(name: str = "tiny") -> Iterator[Machine]:
         machine = _prepare(name, folder, tree, nspawn.free_address())
         stack.enter_context(nspawn.network(tag, machine.address, {}))
         groups = stack.enter_context(nspawn.control_groups(tag))
+        machine = replace(machine, groups=tuple(groups))
         command = ["/usr/sbin/dropbear", "-F", "-E", "-s", "-r", "/etc/dropbear.key"]
         log = folder / "console.log"
         stack.enter_context(

@@ -1,0 +1,130 @@
+"""What runs on the weak host and should not, what should run and does not."""
+
+from __future__ import annotations
+
+from lab.plant import Plant, port, service, unit, write
+
+_FAILED = "Failed password for root from 203.0.113.9 port 4022 ssh2"
+_FULL = """mkdir /srv/full; mount -t tmpfs -o size=1m full /srv/full
+head -c 1020000 /dev/zero >/srv/full/data"""
+_MANY = """mkdir /srv/many; mount -t tmpfs -o nr_inodes=20 many /srv/many
+i=0; while [ $i -lt 18 ]; do : >/srv/many/$i; i=$((i+1)); done"""
+_RSYSLOGD = (
+    '/usr/bin/perl -MIO::Socket::INET -e \'$$0 = "rsyslogd"; '
+    'IO::Socket::INET->new(Proto => "udp", LocalPort => 514) or die; sleep 9**9\''
+)
+_DOCKER = """#!/bin/sh
+case "$*" in
+*inspect*) cat /etc/lab/docker-inspect.json ;;
+*ps*) echo 1f2e3d4c5b6a ;;
+*info*) echo '{"SecurityOptions":[]}' ;;
+*) exit 1 ;;
+esac"""
+_INSPECT = (
+    '[{"Id": "1f2e3d4c5b6a", "Name": "/mighty", "State": {"Status": "running"}, "Mounts": '
+    '[{"Type": "bind", "Source": "/", "Destination": "/host", "RW": true}], '
+    '"Config": {"User": ""}, "HostConfig": {"Privileged": true, "NetworkMode": "host", '
+    '"PidMode": "host", "Binds": ["/:/host"], "CapAdd": ["SYS_ADMIN"]}}]'
+)
+
+PLANTS: dict[str, Plant] = {
+    "service.failed": Plant(
+        "lab-fails.service",
+        unit("lab-fails.service", "[Service]\nType=oneshot\nExecStart=/bin/false", start=True),
+    ),
+    "service.unwanted": Plant("rpcbind", service("rpcbind", "/bin/sleep infinity")),
+    "service.required": Plant("no-such-service", inputs={"services": ["no-such-service"]}),
+    "service.ftp-anon": Plant("vsftpd.conf", write("/etc/vsftpd.conf", "anonymous_enable=YES")),
+    "service.exports": Plant("/etc/exports", write("/etc/exports", "/srv *(rw,no_root_squash)")),
+    "service.sandbox": Plant("rpcbind", inputs={"enabled": True}),
+    "net.listening": Plant("2323", port(2323)),
+    "net.missing-listener": Plant("443"),
+    "net.mta-local": Plant("25", port(25)),
+    "net.promisc": Plant("host0", running="ip link set host0 promisc on"),
+    "net.firewall": Plant(""),
+    "net.firewall-open-ports": Plant("", later=True),
+    "net.firewall-loopback": Plant("lo", later=True),
+    "log.active": Plant("rsyslog", "systemctl --quiet mask rsyslog.service syslog.socket"),
+    "log.persistent": Plant(
+        "volatile", write("/etc/systemd/journald.conf.d/lab.conf", "[Journal]", "Storage=volatile")
+    ),
+    "log.remote": Plant("remote"),
+    "log.no-listen": Plant("514", service("lab-514", _RSYSLOGD)),
+    "log.filemode": Plant(
+        "0666", "sed -i 's/^.FileCreateMode.*/$FileCreateMode 0666/' /etc/rsyslog.conf"
+    ),
+    "log.rotate": Plant("logrotate"),
+    "log.patterns": Plant(
+        "203.0.113.9",
+        running=f"i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo '{_FAILED}'; done"
+        " | logger -p auth.info -t 'sshd[77]'",
+    ),
+    "time.daemon": Plant(""),
+    "time.synced": Plant(""),
+    "time.sources": Plant("", later=True),
+    "time.skew": Plant("", later=True),
+    "integrity.installed": Plant("aide"),
+    "integrity.scheduled": Plant("", later=True),
+    "container.socket": Plant(
+        "/run/docker.sock",
+        unit(
+            "docker.socket", "[Socket]\nListenStream=/run/docker.sock\nSocketMode=0666", start=True
+        )
+        + "\n"
+        + unit("docker.service", "[Service]\nExecStart=/bin/sleep infinity"),
+    ),
+    "container.tcp": Plant("2375", port(2375)),
+    "container.daemon": Plant(
+        "insecure-registries",
+        write(
+            "/etc/docker/daemon.json",
+            '{"insecure-registries": ["registry.example.org:5000"], "icc": true,',
+            ' "hosts": ["tcp://0.0.0.0:2375"]}',
+        ),
+    ),
+    "container.privileged": Plant(
+        "mighty",
+        write("/usr/local/bin/docker", _DOCKER, mode="0755")
+        + "\n"
+        + write("/etc/lab/docker-inspect.json", _INSPECT),
+    ),
+    "health.disk": Plant("/srv/full", running=_FULL),
+    "health.inodes": Plant("/srv/many", running=_MANY),
+    "health.zombies": Plant(
+        "zombie", running="systemd-run --quiet --unit=lab-zombie sh -c 'true & exec sleep infinity'"
+    ),
+    "health.deleted-exe": Plant(
+        "gone",
+        running="cp /bin/sleep /tmp/gone; systemd-run --quiet --unit=lab-gone /tmp/gone infinity\n"
+        "sleep 0.3; rm /tmp/gone",
+    ),
+    "health.fds": Plant("systemd", inputs={"maximum": 0}),
+    "health.pressure": Plant(
+        "work waited", inputs={"maximum": {"cpu": -1.0, "memory": -1.0, "io": -1.0}}
+    ),
+    "health.restart-needed": Plant(
+        "updated",
+        running="cp /bin/sleep /opt/updated\n"
+        "systemd-run --quiet --unit=lab-updated /opt/updated infinity\n"
+        "sleep 0.3; rm /opt/updated; cp /bin/sleep /opt/updated",
+    ),
+    "health.users": Plant(
+        "games",
+        running="systemd-run --quiet --unit=lab-user -p UtmpIdentifier=lab -p UtmpMode=user"
+        " -p User=games sleep infinity",
+        inputs={"users": ["auditor"]},
+    ),
+    "health.memory": Plant("memory", inputs={"minimum": 100}),
+    "health.load": Plant("load", inputs={"maximum": -1.0}),
+    "health.uptime": Plant("started", inputs={"minimum_seconds": 1_000_000_000}),
+    "mount.tmp": Plant("/tmp"),
+    "mount.shm": Plant("noexec"),
+    "mount.var-tmp": Plant("/var/tmp"),
+    "mount.separate": Plant("/var"),
+    "mount.data": Plant("/srv/data", running="mkdir /srv/data; mount --bind /srv/data /srv/data"),
+    "mount.fstab-drift": Plant(
+        "/srv/drift",
+        "echo 'drift /srv/drift tmpfs noauto,nosuid,noexec,nodev 0 0' >>/etc/fstab",
+        "mkdir -p /srv/drift; mount -t tmpfs drift /srv/drift",
+    ),
+}
