@@ -23,6 +23,7 @@ USES = ("file_search", "capabilities")
 #: Folders that may be links into /usr: packages name their files by either path.
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _RPM = r"[%{=NAME}\t%{FILEMODES:octal}\t%{FILENAMES}\n]"
+_LISTED = re.compile(r"/var/lib/dpkg/(?:info/([^/]+?)\.list|diversions):(/.*)")
 _UNOWNED = re.compile(r"file (/.*) is not owned by any package")
 #: The files of each package stand behind its name, and the mode of a file behind the file.
 _APK = """BEGIN {
@@ -129,29 +130,28 @@ def parse(result: CommandResult, paths: Sequence[str]) -> Owners:
     lines = complete("package owners", script(result, "package owners"), "@end")
     links = {line.removeprefix("link ") for line in lines if line.startswith("link ")}
     manager, *rest = (line for line in lines if not line.startswith("link "))
-    if manager == "rpm":
-        return Owners(manager, _rpm(rest, result.err, paths))
     if manager == "none":
         return Owners("", {})
+    unowned: Collection[str] = ()
+    if manager == "rpm":
+        rest, unowned = _rpm(rest, result.err, paths)
     told = dict(_dpkg_line(line) if manager == "dpkg" else _fields(line) for line in rest)
     found = {}
     for path in paths:
         merged = [a for a in _aliases(path) if any(a.startswith(f"{link}/") for link in links)]
         owner = next((told[name] for name in (path, *merged) if name in told), None)
+        if owner is None and manager == "rpm" and path not in unowned:
+            owner = Owner("its package", 0)  # only special files of a package are listed
         if owner is not None:
             found[path] = owner
     return Owners(manager, found)
 
 
 def _dpkg_line(line: str) -> tuple[str, Owner]:
-    base, _, path = line.partition(":/")
-    if base.endswith("/diversions"):
-        return f"/{path}", Owner("a diversion")
-    # a package of several architectures has a colon in the name of its list
-    base, _, path = line.rpartition(".list:/")
-    if not base:
+    match = _LISTED.fullmatch(line)
+    if match is None:
         raise ValueError("not a line of grep")
-    return f"/{path}", Owner(base.rpartition("/")[2])
+    return match[2], Owner(match[1] or "a diversion")
 
 
 def _fields(line: str) -> tuple[str, Owner]:
@@ -159,22 +159,18 @@ def _fields(line: str) -> tuple[str, Owner]:
     return path, Owner(package, 0 if mode == "-" else int(mode, 8) & 0o7777)
 
 
-def _rpm(lines: Sequence[str], messages: str, paths: Sequence[str]) -> Mapping[str, Owner]:
-    """Return the owners: a file that has none is named, and so is one that is set-uid in it."""
+def _rpm(
+    lines: Sequence[str], messages: str, paths: Sequence[str]
+) -> tuple[list[str], frozenset[str]]:
+    """Return the lines about files, and those of *paths* that no package has, or that are gone."""
+    gone = re.findall(r"^error: file (/.*): No such file or directory$", messages, re.MULTILINE)
     errors = [line for line in messages.splitlines() if "No such file" not in line]
-    *lines, end = lines
+    *rest, end = lines or [""]
     if errors or not end.startswith("@rpm ") or int(end.split()[1]) > len(paths):
-        raise CannotAssess(f"rpm: {first_line(messages) or end}")
-    nobodys = {match[1] for line in lines if (match := _UNOWNED.fullmatch(line))}
-    special = dict(_fields(line) for line in lines if not _UNOWNED.fullmatch(line))
-    gone = {
-        line.split(": ")[1] for line in messages.splitlines() if line.startswith("error: file ")
-    }
-    found = {}
-    for path in paths:
-        if path not in nobodys and f"file {path}" not in gone:
-            found[path] = special.get(path) or Owner("its package", 0)
-    return found
+        raise CannotAssess(f"rpm: {first_line(messages) or end or 'no message'}")
+    unowned = {match[1] for line in rest if (match := _UNOWNED.fullmatch(line))}
+    about = [line for line in rest if not _UNOWNED.fullmatch(line)]
+    return about, frozenset(unowned.union(gone))
 
 
 def read(facts: Facts) -> Owners:
