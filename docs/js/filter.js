@@ -53,7 +53,10 @@
       shown += kept;
     }
     for (const [table, kept] of used) {
-      (table.closest(".md-typeset__scrollwrap") || table).hidden = !kept;
+      let part = table.closest(".md-typeset__scrollwrap") || table;
+      part.hidden = !kept;
+      // what stands before it, up to its heading
+      while (!part.matches("h2") && (part = part.previousElementSibling)) part.hidden = !kept;
     }
     count.textContent = `${shown} of ${rows.length}`;
   }

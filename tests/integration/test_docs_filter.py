@@ -107,6 +107,10 @@ def test_words_that_are_typed_must_all_be_there(page):
     page.type(" no-such-word")
     assert column(page, "id") == []
     assert page.eval(f"{TABLES}.filter(table => table.offsetParent).length") == 0
+    headings = "[...document.querySelectorAll('article h2')].filter(h => h.offsetParent).length"
+    assert page.eval(headings) == 0
+    choose(page, "Search", "")
+    assert page.eval(headings) == page.eval(f"{TABLES}.length")
 
 
 @controls("controls")
