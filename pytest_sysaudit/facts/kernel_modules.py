@@ -54,6 +54,7 @@ class KernelModules:
         on_disk: those that could be loaded; None if that is not known: the folder of the running
             kernel is not there, as in most containers.
         builtin: those that are a part of the kernel; None as for *on_disk*.
+        has_modules: whether this kernel can have any.
     """
 
     loaded: frozenset[str]
@@ -61,6 +62,7 @@ class KernelModules:
     installs: Mapping[str, str] = field(default_factory=dict)
     on_disk: frozenset[str] | None = None
     builtin: frozenset[str] | None = None
+    has_modules: bool = True
 
     def is_loaded(self, name: str) -> bool:
         """Whether the module *name* is in use, as one of its own or as a part of the kernel.
@@ -73,6 +75,10 @@ class KernelModules:
         if self.builtin is None:
             raise CannotAssess(f"{name}: not loaded; what is built into this kernel is not known")
         return plain(name) in self.builtin
+
+    def is_blacklisted(self, name: str) -> bool:
+        """Whether nothing but its own name makes modprobe load the module *name*."""
+        return plain(name) in self.blacklisted
 
     def is_refused(self, name: str) -> bool:
         """Whether modprobe runs true or false instead of loading the module *name*."""
@@ -139,5 +145,5 @@ def read(facts: Facts) -> KernelModules:
     """Read them; a kernel that has no modules can load none."""
     result = facts.run(_SCRIPT)
     if result.exit_code == ABSENT:
-        return KernelModules(frozenset(), on_disk=frozenset())
+        return KernelModules(frozenset(), on_disk=frozenset(), has_modules=False)
     return parse(script(result, "kernel modules"))
