@@ -22,14 +22,14 @@ split(l, f, " ")
 if (f[3] !~ /^(autofs|nfs4?|cifs|smb3|smbfs|afs|ceph|glusterfs|lustre|fuse[.].*)$/) continue
 if (f[2] == "/") continue
 net[f[2]] = 1
-if (f[2] ~ /^[/]home([/]|$)/) there = 1
+if (f[2] ~ /^\/home(\/|$)/) there = 1
 }
 while ((r = (getline l <"/etc/passwd")) > 0) {
 n = split(l, f, ":")
 h = f[6]
-sub(/[/]+$/, "", h)
-if (n < 7 || l ~ /^[#+-]/ || h !~ /^[/]/ || seen[h]++) continue
-if (h ~ /^[/](proc|sys|dev)([/]|$)/) continue
+sub(/\/+$/, "", h)
+if (n < 7 || l ~ /^[#+-]/ || h !~ /^\// || seen[h]++) continue
+if (h ~ /^\/(proc|sys|dev)(\/|$)/) continue
 if (far(h)) away = away "\n" h
 else print h
 }

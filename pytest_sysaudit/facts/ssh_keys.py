@@ -59,7 +59,7 @@ BEGIN {
 for (i = homes + 1; i < ARGC; i++) {
 f = ARGV[i]
 n = 0
-if (f ~ /[/]authorized_keys2?$/ || i > plain) {
+if (f ~ /\/authorized_keys2?$/ || i > plain) {
 while ((r = (getline l <f)) > 0) {
 n++
 if (l ~ /^[ \t\r]*(#|$)/) continue
@@ -68,7 +68,7 @@ if (match(l, /(^|[ \t])[a-z0-9@.-]+[ \t]+AAAA[A-Za-z0-9+\/]+=*/))
 print i ":" n ":" substr(l, 1, RSTART - 1) "\t" substr(l, RSTART)
 else print i ":" n "?"
 }
-} else if (f ~ /[/]dropbear_[a-z0-9]+_host_key$/) {
+} else if (f ~ /\/dropbear_[a-z0-9]+_host_key$/) {
 r = 0
 print i ":1!dropbear plain"
 } else while ((r = (getline l <f)) > 0 && ++n < 50) {

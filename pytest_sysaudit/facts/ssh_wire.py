@@ -209,7 +209,7 @@ def server_here(sockets: Sockets) -> tuple[str, int]:
     if found:
         return _reached_at(found[0]), found[0].port
     if any(not item.processes for item in tcp):
-        raise Denied("which program listens where: only root is told, and port 22 is not open")
+        raise Denied("nothing listens on port 22, and which program listens elsewhere is not told")
     raise NotApplicable("no ssh server listens on this host")
 
 
