@@ -73,6 +73,7 @@ def test_the_wheel_holds_all_that_it_needs(wheel):
     assert {
         "pytest_sysaudit/py.typed",
         "pytest_sysaudit/checks/linux/test_accounts.py",
+        "pytest_sysaudit/checks/profiles/baseline.yaml",
         "pytest_sysaudit/reports/templates/report.html.j2",
         "pytest_sysaudit/reports/templates/report.css",
         "pytest_sysaudit/reports/results.schema.json",
@@ -87,6 +88,7 @@ def test_the_source_archive_holds_the_repository(wheel):
     with tarfile.open(archive) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
     assert {"inventory.yaml", "conftest.py", "Makefile", "tests/unit/test_core.py"} <= names
+    assert {"docs/js/filter.js", "docs/css/filter.css", "docs/data/cis-dil.yaml"} <= names
 
 
 @pytest.mark.parametrize("inventory", [False, True])
@@ -129,6 +131,21 @@ def test_a_check_has_the_same_id_however_it_is_called(python, tmp_path):
         found.append({(row["check"], row["control"]) for row in rows})
     assert found[0] == found[1] == found[2]
     assert all(check.startswith("linux/test_accounts.py::") for check, _ in found[0])
+
+
+def test_a_profile_is_found_by_name(python, tmp_path):
+    listed = run(python, "-m", "pytest", "--audit-profile=list", cwd=tmp_path)
+    assert listed.startswith("baseline ")
+    text = run(
+        *(python, "-m", "pytest", "-p", "no:cacheprovider", "--audit-report=json=out.json"),
+        *("--pyargs", "pytest_sysaudit.checks.health", "--audit-profile=baseline"),
+        cwd=tmp_path,
+        code=None,
+    )
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert document["run"]["profile"]["name"] == "baseline", text
+    assert "health.disk" in {control["id"] for control in document["controls"]}
+    assert "health.swap" not in {control["id"] for control in document["controls"]}
 
 
 def test_failed_assertions_of_packaged_checks_are_explained(python, tmp_path):
