@@ -235,7 +235,7 @@ def well_host(
     more: Well | None = None,
 ) -> Host:
     """Return the host with everything of *broken*, and with *more* than `WELL`."""
-    well = {**(more or {}), **WELL}
+    well = {**(more or {}), **WELL, **(more or {})}
     replies = {table: answer for table, (_, answer) in well.items()}
     replies |= {item.table: item.answer(well) for item in broken}
 
