@@ -12,6 +12,7 @@ from pytest_sysaudit.text import listed
 pytestmark = pytest.mark.platform("linux")
 
 FILES = ("/etc/motd", "/etc/issue", "/etc/issue.net")
+TEXTS = (*FILES, "/etc/issue.d/*.issue")
 #: What getty puts in: machine, release, kernel, version, and fields of os-release.
 _TELLS = re.compile(r"\\[mrsvS]")
 
@@ -28,6 +29,7 @@ def test_banners_are_writable_by_root_only(host, audit):
 
     Fix: `chown root:root FILE; chmod 0644 FILE`.
     """
+    host.facts.paths.ask(FILES)
     paths = [host.facts.paths[path] for path in FILES]
     there = {path.path: path for path in paths if path.holds("e")}
     if not there:
@@ -68,8 +70,8 @@ def test_banners_tell_nothing_about_the_system(host, audit):
     Fix: put a text of your own into /etc/motd, /etc/issue and /etc/issue.net, without `\m`, `\r`,
     `\s`, `\v`, `\S` and the name of the distribution. The input `words` names further words.
     """
-    texts = {path: text for path in FILES for text in host.facts.texts[path].values()}
-    texts.update(host.facts.texts["/etc/issue.d/*.issue"])
+    host.facts.texts.ask(TEXTS)
+    texts = {path: text for key in TEXTS for path, text in host.facts.texts[key].items()}
     if not texts:
         audit.not_applicable("there is no motd, issue or issue.net")
     words = [word for word in (_own_name(host), *audit.inputs.words) if word]

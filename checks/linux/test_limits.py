@@ -25,10 +25,10 @@ def _unlimited(host, services):
     if rule is None:
         yield "no line `* hard core 0`"
     elif rule.value != "0":
-        yield f"{rule.domain} may dump {rule.value} in {rule.place}"
+        yield f"the limit `* hard core {rule.value}` in {rule.place}"
     for limit in limits.limits:
         if limit.domain != "*" and limit.value != "0":
-            yield f"{limit.domain} may dump {limit.value} in {limit.place}"
+            yield f"the limit `{limit.domain} hard core {limit.value}` in {limit.place}"
     try:
         pam = host.facts.pam
     except NotApplicable:
@@ -95,6 +95,7 @@ def test_idle_shells_end(host, audit):
     sets it counts, for nobody can tell which one a shell comes to last.
     """
     found = {}
+    host.facts.texts.ask(SHELL_FILES)
     for pattern in SHELL_FILES:
         for path, number, line in host.facts.texts[pattern].lines():
             for match in _TMOUT.finditer(line) if _SOURCED.search(path) else ():

@@ -11,11 +11,14 @@ from pytest_sysaudit.text import listed
 
 pytestmark = pytest.mark.platform("linux")
 
-#: File systems that lie on disks of the host.
-DISKS = (
+#: File systems that hold files on disks or in the memory of the host.
+LOCAL = (
     *("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "bcachefs", "reiserfs"),
     *("vfat", "exfat", "msdos", "ntfs", "ntfs3", "fuseblk", "iso9660", "udf", "hfsplus"),
+    *("tmpfs", "ramfs"),
 )
+#: File systems that nobody writes to.
+READ_ONLY = ("iso9660", "udf", "squashfs", "erofs", "cramfs")
 #: What keeps a file system from harm; anything else may differ between fstab and the kernel.
 GUARDS = ("nodev", "nosuid", "noexec", "ro")
 
@@ -149,17 +152,8 @@ def test_data_that_grows_is_on_file_systems_of_its_own(host, audit):
     inputs={
         "options": ["nodev", "nosuid"],
         "ignore": [
-            *(
-                "/",
-                "/usr",
-                "/usr/*",
-                "/opt",
-                "/nix",
-                "/nix/*",
-                "/gnu/store",
-                "/sysroot",
-                "/sysroot/*",
-            ),
+            *("/", "/usr", "/usr/*", "/opt", "/nix", "/nix/*", "/gnu/store", "/sysroot"),
+            *("/sysroot/*", "/dev", "/dev/*", "/proc/*", "/sys", "/sys/*", "/tmp", "/var/tmp"),
             *("/snap/*", "/var/lib/snapd/*", "/var/lib/docker", "/var/lib/docker/*"),
             *("/var/lib/containers", "/var/lib/containers/*", "/var/lib/containerd/*"),
             *("/var/lib/lxc", "/var/lib/lxc/*", "/var/lib/machines", "/var/lib/machines/*"),
@@ -177,14 +171,14 @@ def test_data_holds_no_devices_and_no_set_uid_programs(host, audit):
     stand in the input `ignore`, where * fits anything.
     """
     mounts, ignored = host.facts.mounts, audit.inputs.ignore
-    seen = {mount.path: mount for mount in mounts if mount.type in DISKS}
+    seen = {mount.path: mount for mount in mounts if mount.type in LOCAL}
     data = [
         mount
         for path, mount in seen.items()
         if mounts.at(path) == mount and not any(fnmatchcase(path, each) for each in ignored)
     ]
     if not data:
-        audit.not_applicable("no disk but that of the system is mounted")
+        audit.not_applicable("no file system but those of the system is mounted")
     lacks = {m.path: [o for o in audit.inputs.options if o not in m.options] for m in data}
     audit.observe("data", {mount.path: sorted(mount.options) for mount in data})
     bad = [f"{path} ({', '.join(options)})" for path, options in lacks.items() if options]
@@ -209,7 +203,8 @@ def test_mounts_are_as_fstab_says(host, audit):
             bad += [f"{entry.path} is not mounted"] if entry.at_boot else []
             continue
         wrong = [name for name in GUARDS if name in entry.effective - mount.options]
-        wrong += ["rw"] if "rw" in entry.effective and "ro" in mount.options else []
+        fixed = "ro" in entry.effective or mount.type in READ_ONLY
+        wrong += ["rw"] if "ro" in mount.options and not fixed else []
         bad += [f"{entry.path} lacks {', '.join(wrong)}"] if wrong else []
     audit.observe("fstab", {entry.path: sorted(entry.effective) for entry in entries})
     assert not bad, listed(bad)

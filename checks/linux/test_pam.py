@@ -16,6 +16,7 @@ QUALITY = ("pam_pwquality", "pam_passwdqc", "pam_cracklib")
 #: Their shortest password where nothing is set, and how much a class of characters may shorten it.
 SHORTEST = {"pam_pwquality": (8, 0), "pam_cracklib": (9, 1)}
 CREDITS = ("dcredit", "ucredit", "lcredit", "ocredit")
+SU = ("/bin/su", "/usr/bin/su")
 LOCKS = ("pam_faillock", "pam_tally2", "pam_tally")
 #: Lengths that passwdqc asks where nothing is set: of one class, two, phrases, three, four.
 PASSWDQC = "disabled,24,11,8,7"
@@ -257,7 +258,8 @@ def test_only_a_group_may_use_su(host, audit):
     Fix: put `auth required pam_wheel.so use_uid group=GROUP` behind pam_rootok and before the other
     auth lines of /etc/pam.d/su; or make su executable for a group only (mode 4750).
     """
-    paths = [host.facts.paths[path] for path in ("/bin/su", "/usr/bin/su")]
+    host.facts.paths.ask(SU)
+    paths = [host.facts.paths[path] for path in SU]
     there = [path for path in paths if path.holds("e")]
     if not there:
         audit.not_applicable("there is no su on this host")
