@@ -43,6 +43,7 @@ TABLES: Mapping[str, str] = {
     "connections": "pytest_sysaudit.facts.connections",
     "contents": "pytest_sysaudit.facts.file_contents:Contents",
     "core_dumps": "pytest_sysaudit.facts.core_dumps",
+    "cron": "pytest_sysaudit.facts.cron",
     "disk_space": "pytest_sysaudit.facts.disk_space",
     "dotfiles": "pytest_sysaudit.facts.dotfiles",
     "exports": "pytest_sysaudit.facts.exports",
