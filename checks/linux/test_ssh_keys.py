@@ -49,7 +49,7 @@ def _of_keys(file, inputs):
             yield f"{where}: {key.kind} is weak"
         if key.kind.startswith("ssh-rsa") and key.bits < inputs.rsa_bits:
             yield f"{where}: an RSA key of {key.bits} bits"
-        if inputs.keys and not any(_fits(x, inputs.keys) for x in (key.comment, key.fingerprint)):
+        if inputs.known and not any(_fits(x, inputs.known) for x in (key.comment, key.fingerprint)):
             yield f"{where}: {key.fingerprint} {key.comment!r} is not listed"
 
 
@@ -60,7 +60,7 @@ def _of_keys(file, inputs):
         "mode": "0600",
         "rsa_bits": 2048,
         "weak": ["ssh-dss*"],
-        "keys": [],
+        "known": [],
         "commands": KEY_COMMANDS,
         "elsewhere": [],
     },
@@ -71,7 +71,7 @@ def test_keys_that_let_in_are_strong_and_their_owners(host, audit):
     Why: a line in such a file is a login, and whoever can write the file can add his own.
 
     Fix: `chmod 0600 FILE; chown USER FILE` and remove the line. Name known keys in the input
-    `keys` by comment or fingerprint (* stands for anything), programs that sshd may ask for keys
+    `known` by comment or fingerprint (* stands for anything), programs that sshd may ask for keys
     in `commands`, homes that are audited on another host in `elsewhere`.
     """
     found = host.facts.authorized_keys
@@ -136,11 +136,11 @@ def test_private_keys_are_private_and_encrypted(host, audit):
 
 
 def _is_private_group(gid, users, accounts):
-    """Whether only the users of a home are in the group *gid*, so that it is no one else."""
+    """Whether *gid* is the users' own group, and nobody else is in it."""
     names = {user.name for user in users}
     members = {name for group in accounts.groups if group.gid == gid for name in group.members}
     members |= {user.name for user in accounts.users if user.gid == gid}
-    return bool(names) and members <= names
+    return members <= names and gid in {user.gid for user in users}
 
 
 def _others_can_write(file, users, accounts):
