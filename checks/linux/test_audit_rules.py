@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_sysaudit.facts.audit_rules import parse_rules, uncovered
-from pytest_sysaudit.text import listed
+from pytest_sysaudit.text import listed, plural
 
 pytestmark = pytest.mark.platform("linux")
 
@@ -110,7 +110,7 @@ def test_audit_rules_cover_what_matters(host, audit):
         for place, rule in auditd.written.items()
         if "always" in rule.where and uncovered(rule, auditd.rules)
     ]
-    assert not bad, f"{len(bad)} findings: {listed(bad)}"
+    assert not bad, f"{plural(len(bad), 'finding')}: {listed(bad)}"
 
 
 def _missing(host, required):

@@ -1,4 +1,4 @@
-"""How the host starts: its kernel, the kernel's arguments, the boot loader, rescue mode."""
+"""How the host starts: kernel and its arguments, boot loader, rescue mode; who sits there."""
 
 from __future__ import annotations
 
@@ -114,7 +114,10 @@ def _kernels_ahead(host):
         yield f"the running kernel {boot.release} is not installed any more"
     built = _DEBIAN.search(boot.version)
     if built:
-        package = host.facts.packages.get(f"linux-image-{boot.release}")
+        try:
+            package = host.facts.packages.get(f"linux-image-{boot.release}")
+        except NotApplicable:  # an image without a data base of packages
+            return
         if package is not None and package.version != built[1]:
             yield f"{package.name} {package.version} is installed, {built[1]} runs"
 
@@ -244,3 +247,22 @@ def _of_inittab(audit, host, error):
     audit.observe("inittab", found)
     if not any("sulogin" in line for line in found):
         yield "/etc/inittab starts no sulogin in single-user mode"
+
+
+@pytest.mark.control(
+    "kernel.sysrq",
+    severity="low",
+    frameworks={"dev-sec": ["sysctl-30"]},
+    inputs={"allowed": [0, 4, 16, 176, 438]},
+)
+def test_magic_keys_are_limited(host, audit):
+    """The keyboard cannot order the kernel about.
+
+    Why: who sits at the console, or at its serial line, could kill programs or read memory.
+
+    Fix: set kernel.sysrq = 0, or 16 (only write back the disks), in a file of /etc/sysctl.d.
+    """
+    value = audit.observe("value", host.facts.sysctl.number("kernel.sysrq"))
+    assert value in audit.inputs.allowed, (
+        f"kernel.sysrq is {value}; expected: one of {listed(audit.inputs.allowed)}"
+    )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sysaudit.text import listed
-
 pytestmark = pytest.mark.platform("linux")
 
 
@@ -296,80 +294,3 @@ def test_privileged_programs_leave_no_core_dump(host, audit):
     pattern = audit.observe("kernel.core_pattern", sysctl["kernel.core_pattern"])
     ok = value == 0 or (value == 2 and pattern.startswith(("/", "|/")))
     assert ok, f"fs.suid_dumpable is {value} with core_pattern {pattern!r}; expected: 0"
-
-
-@pytest.mark.control(
-    "kernel.martians",
-    severity="low",
-    frameworks={
-        "cis-debian12": ["3.3.9"],
-        "cis-dil": ["3.2.4"],
-        "nist-800-53": ["CM-7(a)", "CM-7(b)", "SC-5(3)(a)"],
-        "dev-sec": ["sysctl-17"],
-    },
-)
-def test_impossible_senders_are_logged(host, audit):
-    """Packets with impossible senders are logged.
-
-    Why: they are what a forged sender, or a wrong route, looks like; the log shows either.
-
-    Fix: set net.ipv4.conf.all.log_martians = 1 in a file of /etc/sysctl.d.
-    """
-    values = dict(host.facts.sysctl.per_interface("ipv4", "log_martians"))
-    everywhere = audit.observe("log_martians", values).get("all", 0)
-    off = sorted(name for name, on in values.items() if not (on or everywhere) and name != "lo")
-    assert not off, f"net.ipv4.conf.*.log_martians is off for {listed(off)}"
-
-
-@pytest.mark.control(
-    "kernel.ipv6-ra",
-    severity="low",
-    frameworks={
-        "cis-debian12": ["3.3.11"],
-        "cis-dil": ["3.2.9"],
-        "nist-800-53": ["CM-6(a)", "CM-7(a)", "CM-7(b)"],
-        "dev-sec": ["sysctl-25"],
-    },
-    inputs={"autoconfigured": False},
-)
-def test_router_advertisements_are_ignored(host, audit):
-    """The host takes no IPv6 address or route from whoever announces one.
-
-    Why: any neighbour can announce itself as the router, and gets our traffic.
-
-    Fix: set net.ipv6.conf.all.accept_ra and net.ipv6.conf.default.accept_ra to 0, and that of each
-    interface. Where addresses come this way on purpose, set the input `autoconfigured`.
-    """
-    if audit.inputs.autoconfigured:
-        audit.not_applicable("this host takes its addresses from routers (input autoconfigured)")
-    sysctl = host.facts.sysctl
-    values = audit.observe("accept_ra", dict(sysctl.per_interface("ipv6", "accept_ra")))
-    disabled = sysctl.per_interface("ipv6", "disable_ipv6")
-    forwarding = sysctl.per_interface("ipv6", "forwarding")
-    on = [
-        name
-        for name, value in sorted(values.items())
-        if name != "lo"
-        and not disabled.get(name)
-        and (value > 1 or (value == 1 and not forwarding.get(name)))
-    ]
-    assert not on, f"net.ipv6.conf.*.accept_ra is on for {listed(on)}"
-
-
-@pytest.mark.control(
-    "kernel.sysrq",
-    severity="low",
-    frameworks={"dev-sec": ["sysctl-30"]},
-    inputs={"allowed": [0, 4, 16, 176, 438]},
-)
-def test_magic_keys_are_limited(host, audit):
-    """The keyboard cannot order the kernel about.
-
-    Why: who sits at the console, or at its serial line, could kill programs or read memory.
-
-    Fix: set kernel.sysrq = 0, or 16 (only write back the disks), in a file of /etc/sysctl.d.
-    """
-    value = audit.observe("value", host.facts.sysctl.number("kernel.sysrq"))
-    assert value in audit.inputs.allowed, (
-        f"kernel.sysrq is {value}; expected: one of {listed(audit.inputs.allowed)}"
-    )

@@ -1,4 +1,4 @@
-"""Interfaces that listen to others, radios, and mail from outside."""
+"""What comes from the network: forged packets, routers, radios, mail, and who listens to it."""
 
 from __future__ import annotations
 
@@ -81,3 +81,63 @@ def test_mail_is_taken_from_this_host_only(host, audit):
     ports = [f"tcp/{port}" for port in audit.inputs.ports]
     bad = audit.observe("exposed", [str(item) for item in exposed if item.fits(ports)])
     assert not bad, f"open to others: {listed(bad)}"
+
+
+@pytest.mark.control(
+    "kernel.martians",
+    severity="low",
+    frameworks={
+        "cis-debian12": ["3.3.9"],
+        "cis-dil": ["3.2.4"],
+        "nist-800-53": ["CM-7(a)", "CM-7(b)", "SC-5(3)(a)"],
+        "dev-sec": ["sysctl-17"],
+    },
+)
+def test_impossible_senders_are_logged(host, audit):
+    """Packets with impossible senders are logged.
+
+    Why: they are what a forged sender, or a wrong route, looks like; the log shows either.
+
+    Fix: set net.ipv4.conf.all.log_martians = 1 in a file of /etc/sysctl.d.
+    """
+    values = audit.observe(
+        "log_martians", dict(host.facts.sysctl.per_interface("ipv4", "log_martians"))
+    )
+    everywhere = values.get("all", 0)  # the greater of both counts
+    off = sorted(d for d, on in values.items() if not (on or everywhere) and d not in ("all", "lo"))
+    assert not off, f"net.ipv4.conf.*.log_martians is off for {listed(off)}"
+
+
+@pytest.mark.control(
+    "kernel.ipv6-ra",
+    severity="low",
+    frameworks={
+        "cis-debian12": ["3.3.11"],
+        "cis-dil": ["3.2.9"],
+        "nist-800-53": ["CM-6(a)", "CM-7(a)", "CM-7(b)"],
+        "dev-sec": ["sysctl-25"],
+    },
+    inputs={"autoconfigured": False},
+)
+def test_router_advertisements_are_ignored(host, audit):
+    """The host takes no IPv6 address or route from whoever announces one.
+
+    Why: any neighbour can announce itself as the router, and gets our traffic.
+
+    Fix: set net.ipv6.conf.all.accept_ra and net.ipv6.conf.default.accept_ra to 0, and that of each
+    interface. Where addresses come this way on purpose, set the input `autoconfigured`.
+    """
+    if audit.inputs.autoconfigured:
+        audit.not_applicable("this host takes its addresses from routers (input autoconfigured)")
+    sysctl = host.facts.sysctl
+    values = audit.observe("accept_ra", dict(sysctl.per_interface("ipv6", "accept_ra")))
+    disabled = sysctl.per_interface("ipv6", "disable_ipv6")
+    forwarding = sysctl.per_interface("ipv6", "forwarding")
+    on = [
+        name
+        for name, value in sorted(values.items())
+        if name != "lo"
+        and not disabled.get(name)
+        and (value > 1 or (value == 1 and not forwarding.get(name)))
+    ]
+    assert not on, f"net.ipv6.conf.*.accept_ra is on for {listed(on)}"

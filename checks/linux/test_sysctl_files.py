@@ -9,7 +9,7 @@ import pytest
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.sysctl_files import plain_value
 from pytest_sysaudit.facts.sysctl_keys import path_of
-from pytest_sysaudit.text import listed
+from pytest_sysaudit.text import listed, plural
 
 pytestmark = pytest.mark.platform("linux")
 
@@ -79,7 +79,7 @@ def test_files_keep_the_settings(host, audit):
     ]
     drifted, unknown = _drift(host, merged, audit.inputs.may_differ)
     audit.observe("drift", drifted)
-    assert not bad + drifted, f"{len(bad + drifted)} settings: {listed(bad + drifted)}"
+    assert not bad + drifted, f"{plural(len(bad + drifted), 'setting')}: {listed(bad + drifted)}"
     for error in unknown:
         raise error
 
