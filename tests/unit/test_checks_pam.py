@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from lab.texts import told
-from lab.wellhost import ABSENT, CUT, Case, answers, rows, uncovered
+from lab.wellhost import CUT, Case, answers, rows, uncovered
 
 from checks.linux import test_pam
 from pytest_sysaudit.facts import pam
@@ -16,7 +16,7 @@ auth [default=die] pam_faillock.so authfail
 auth requisite pam_deny.so
 auth required pam_permit.so
 """,
-    "/etc/pam.d/common-account": """account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so
+    "/etc/pam.d/common-account": """account [success=1 default=ignore] pam_unix.so
 account requisite pam_deny.so
 account required pam_permit.so
 account required pam_faillock.so
