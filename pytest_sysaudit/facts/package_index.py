@@ -28,24 +28,34 @@ class PackageIndex:
 
 
 class _Blocks(Mapping[str, Named]):
-    """The blocks of dpkg's data base by name; one that nobody asks about is not taken apart."""
+    """The packages of dpkg's data base by name: looked for in its text when they are asked for.
+
+    So the text is all that is kept of it, and what nobody asks about is not taken apart.
+    """
 
     def __init__(self, text: str) -> None:
-        self._blocks: dict[str, list[str]] = {}
-        for block in text.split("\n\n"):
-            if name := _NAME.search(block):
-                self._blocks.setdefault(name[1], []).append(block)
-            elif block.strip():
-                raise CannotAssess("/var/lib/dpkg/status: a package without a name")
+        text = text.strip("\n")
+        self._text = f"\n\n{text}\n\n"
+        if self._text.count("\nPackage: ") != text.count("\n\n") + 1:
+            raise CannotAssess("/var/lib/dpkg/status: a package without a name")
 
     def __getitem__(self, name: str) -> Named:
-        return tuple(dpkg_blocks(self._blocks[name]))
+        blocks, line, at = [], f"\nPackage: {name}\n", 0
+        while name and (at := self._text.find(line, at)) >= 0:
+            blocks.append(self._text[self._text.rfind("\n\n", 0, at + 1) + 2 : self._end(at + 1)])
+            at += 1
+        if not blocks:
+            raise KeyError(name)
+        return tuple(dpkg_blocks(blocks))
+
+    def _end(self, at: int) -> int:
+        return self._text.find("\n\n", at)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._blocks)
+        return iter(dict.fromkeys(_NAME.findall(self._text)))
 
     def __len__(self) -> int:
-        return len(self._blocks)
+        return sum(1 for _ in self)
 
 
 def read(facts: Facts) -> PackageIndex:
