@@ -10,7 +10,9 @@ from pytest_sysaudit.facts.text_files import Texts
 
 
 def test_hard_limits_in_their_order():
-    text = "# * hard core 1\n*\thard core 0 # x\n@dev - core UNLIMITED\nann soft core 9\n* hard nofile 1\n"
+    text = (
+        "# * hard core 1\n*\thard core 0 # x\n@dev - core UNLIMITED\nann soft core 9\n* - nofile 1"
+    )
     found = list(core_dumps.parse_limits(Texts({"/a": text, "/b": "* hard\nx y core z w\n"})))
     assert found == [
         core_dumps.Limit("/a:2", "*", "0"),
@@ -22,7 +24,7 @@ def test_settings_merge_as_systemd_does():
     found = core_dumps.parse_handler(
         {
             "/usr/lib/systemd/coredump.conf": "Storage=journal\nProcessSizeMax=1\n",
-            "/etc/systemd/coredump.conf": "[Coredump]\n#Storage=x\n; Storage=y\n Storage = External\n",
+            "/etc/systemd/coredump.conf": "[Coredump]\n#Storage=x\n;Storage=y\n Storage = External",
             "/usr/lib/systemd/coredump.conf.d/a.conf": "Storage=none\n",
             "/etc/systemd/coredump.conf.d/a.conf": "Compress=yes\n",
             "/run/systemd/coredump.conf.d/b.conf": "ProcessSizeMax=0\n",

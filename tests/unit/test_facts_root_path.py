@@ -47,8 +47,7 @@ def paths(text):
         ('case ":$PATH:" in', []),
         ("pathmunge () {\n  PATH=$PATH:$1\n}\npathmunge /a after", ["/a"]),
         ('add() { PATH="$1:$PATH"; }\nadd "$HOME/b"', ["/root/b"]),
-        ('append_path () {\n\tcase x in\n\t\t*) PATH="${PATH:+$PATH:}$1"\n\tesac\n}\n'
-         "append_path '/a'", ["/a"]),
+        ("add () {\n\tcase x in\n\t\t*) PATH=${PATH:+$PATH:}$1\n\tesac\n}\nadd '/a'", ["/a"]),
         ("PATH=$PATH:$1", [None]),
         ("f () {\n:\n}\nPATH=$1", [None]),
         ("pathmunge /sbin", ["/sbin"]),
