@@ -56,6 +56,7 @@ PATHS = (
     "/etc/periodic/*",
     "/etc/hosts.equiv",
     "/etc/ssh/shosts.equiv",
+    "/etc/ld.so.conf.d/*",
     "/var/log",
     "/boot/grub/grub.cfg",
     "/boot/grub/user.cfg",

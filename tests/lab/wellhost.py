@@ -190,7 +190,7 @@ WELL: Well = {
     "units": ("systemctl show", UNITS),
     "sudoers": ("cvtsudoers", SUDOERS),
     "sockets": ("ss -Hlntup", SS),
-    "file_search": ("find / -xdev", "0\nyes\n@end 0\n"),
+    "file_search": ("echo $c\nfind /", "0\nyes\n@end 0\n"),
     "load": ("cat /proc/loadavg", "0.1 0.2 0.3 1/99 7\n"),
     "memory": ("cat /proc/meminfo", MEMINFO),
     "stat": ("/proc/stat", "cpu 1 2 3\ncpu0 1 2 3\nbtime 1700000000\n"),
