@@ -24,6 +24,8 @@ if s=$(stat -c "x %f %u %g" -- "$f"); then printf "%s %s\0" "$s" "$f"
 elif [ -e "$f" ] || [ -L "$f" ]; then printf "!%s\0" "$f"; fi
 done; fi' sh {} +
 fi"""
+#: The same for a find that follows links.
+FOLLOWING = ACTION.replace("stat -c", "stat -L -c")
 _KINDS = {
     "f": "regular file",
     "d": "directory",

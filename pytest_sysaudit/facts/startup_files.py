@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, Incomplete
 from pytest_sysaudit.facts.file_stats import FileFact
-from pytest_sysaudit.facts.found_files import ACTION, complaint, parse_records
+from pytest_sysaudit.facts.found_files import FOLLOWING, complaint, parse_records
 from pytest_sysaudit.facts.reading import script
 from pytest_sysaudit.text import first_line
 from pytest_sysaudit.transport.base import Command, CommandResult, Script
@@ -34,7 +34,7 @@ PLACES = (
     "/etc/inittab",
 )
 #: Links are followed: a unit may be a link to anywhere, and a masked one leads to /dev/null.
-_SCRIPT = Script(f"""{ACTION}
+_SCRIPT = Script(f"""{FOLLOWING}
 set -- \\( -type f -o -type d \\) \\( ! $u 0 -o -perm -0020 -o -perm -0002 \\) "$@"
 t=
 for f in {" ".join(PLACES)}; do [ ! -e $f ] || t="$t $f"; done
