@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.base import parse_lines
-from pytest_sysaudit.facts.reading import complete, raise_file_errors, script
+from pytest_sysaudit.facts.reading import ABSENT, ROOT_ONLY, complete, script
 from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 PATH = "/etc/ssh/moduli"
 #: The file is half a megabyte; the fifth field of a line is the size in bits, less one.
-_SCRIPT = Script(f"""{{ true <{PATH}; }} || exit 1
+_SCRIPT = Script(f"""if [ ! -e {PATH} ]; then
+  [ -x /etc/ssh ] || [ ! -e /etc/ssh ] || exit {ROOT_ONLY}
+  exit {ABSENT}
+fi
+[ -r {PATH} ] || exit {ROOT_ONLY}
 awk '!/^[ \\t]*#/ && NF > 5 {{ n[$5]++ }}
 END {{ for (size in n) print size, n[size]; print "@end" }}' {PATH}""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
@@ -45,6 +49,4 @@ def read(facts: Facts) -> Mapping[int, int]:
         NotApplicable: there is no such file.
         Denied: we may not read it.
     """
-    result = facts.run(_SCRIPT)
-    raise_file_errors(result, PATH)
-    return parse(script(result, PATH))
+    return parse(script(facts.run(_SCRIPT), PATH))

@@ -51,7 +51,7 @@ def parse_text(text: str) -> tuple[tuple[Rule, ...], tuple[Default, ...]]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Yield the lines that say something, continued ones joined, quoted and escaped parts hidden."""
+    """Yield the lines that say something, continued ones joined, quoted parts hidden."""
     for line in re.sub(r"\s*\\\n\s*", " ", text).split("\n"):
         hidden = re.sub(r'\\(.)|"([^"]*)"', lambda found: _hide(found[1] or found[2] or ""), line)
         plain = re.sub(r"#(?!\d).*|(?<=[^\s,:(%!])#.*", "", hidden).strip()

@@ -203,11 +203,11 @@ SSH = [
         errors=(
             answers("moduli", CUT),
             answers("moduli", "@end\n"),
-            answers("moduli", (1, "", "sh: /etc/ssh/moduli: Permission denied")),
+            answers("moduli", NOT_ROOT),
             breaks("settings", "banner", "modulifile /etc/other\nbanner"),
         ),
         absent=(
-            answers("moduli", (1, "", "sh: /etc/ssh/moduli: No such file or directory")),
+            answers("moduli", ABSENT),
             breaks("settings", "group-exchange-sha256", "group16-sha512"),
         ),
     ),
