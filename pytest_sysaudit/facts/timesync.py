@@ -30,7 +30,7 @@ for name in $seen; do echo "daemon $name"; done
 [ -r 1/status ] && while read -r key value; do
   [ "$key" != CapBnd: ] || echo "may $value"
 done <1/status
-for f in /run/systemd/container /run/.containerenv /.dockerenv; do
+for f in /run/systemd/container /run/host/container-manager /run/.containerenv /.dockerenv; do
   [ -e $f ] && echo container
 done
 case $seen in *" chronyd "*)

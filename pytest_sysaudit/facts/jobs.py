@@ -1,0 +1,78 @@
+"""What cron runs, as text: for the question whether a program is run regularly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_sysaudit.errors import Denied
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.base import Facts
+    from pytest_sysaudit.facts.text_files import Texts
+
+_OPEN = (
+    "/etc/crontab",
+    "/etc/cron.d/*",
+    "/etc/cron.hourly/*",
+    "/etc/cron.daily/*",
+    "/etc/cron.weekly/*",
+    "/etc/cron.monthly/*",
+    "/etc/periodic/hourly/*",
+    "/etc/periodic/daily/*",
+    "/etc/periodic/weekly/*",
+    "/etc/periodic/monthly/*",
+)
+#: Only root may read these.
+_CLOSED = ("/var/spool/cron/crontabs/root", "/var/spool/cron/root", "/etc/crontabs/root")
+_SYSTEMD = "/run/systemd/system"
+ROWS: Mapping[str, Sequence[str]] = {"texts": (*_OPEN, *_CLOSED), "paths": (_SYSTEMD,)}
+_SCRIPT_FOLDER = re.compile(r"/etc/(?:cron\.(?:hour|dai|week|month)ly|periodic/\w+)/")
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The lines of tables and scripts of cron.
+
+    Attributes:
+        lines: path, number and text, without comments.
+        hidden: why root's own table could not be read; "" if it could.
+    """
+
+    lines: tuple[tuple[str, int, str], ...]
+    hidden: str = ""
+
+    def mentions(self, words: str) -> tuple[str, ...]:
+        """Return the places of lines that have a whole word which fits the expression *words*."""
+        word = re.compile(rf"(?<![\w.-])(?:{words})(?![\w-])")
+        return tuple(f"{path}:{number}" for path, number, line in self.lines if word.search(line))
+
+
+def _lines(texts: Iterable[Texts], *, systemd: bool) -> Iterator[tuple[str, int, str]]:
+    """Yield them; a script that leaves the work to systemd where systemd runs does nothing."""
+    for each in texts:
+        idle = {
+            path
+            for path, text in each.items()
+            if systemd and _SCRIPT_FOLDER.match(path) and _SYSTEMD in text
+        }
+        yield from (line for line in each.lines() if line[0] not in idle)
+
+
+def read(facts: Facts) -> Jobs:
+    """Read all of them.
+
+    Raises:
+        Denied: we may not read a file that everybody may read elsewhere.
+    """
+    texts = [facts.texts[pattern] for pattern in _OPEN]
+    hidden = ""
+    for path in _CLOSED:
+        try:
+            texts.append(facts.texts[path])
+        except Denied as error:
+            hidden = hidden or str(error)
+    systemd = facts.paths[_SYSTEMD].holds("d")
+    return Jobs(tuple(_lines(texts, systemd=systemd)), hidden)
