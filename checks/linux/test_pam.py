@@ -17,6 +17,7 @@ QUALITY = ("pam_pwquality", "pam_passwdqc", "pam_cracklib")
 SHORTEST = {"pam_pwquality": (8, 0), "pam_cracklib": (9, 1)}
 CREDITS = ("dcredit", "ucredit", "lcredit", "ocredit")
 SU = ("/bin/su", "/usr/bin/su")
+WELL = "well"
 LOCKS = ("pam_faillock", "pam_tally2", "pam_tally")
 #: Lengths that passwdqc asks where nothing is set: of one class, two, phrases, three, four.
 PASSWDQC = "disabled,24,11,8,7"
@@ -45,6 +46,19 @@ def _before(rules, last):
     """Return the rules before the first one of the modules *last*; None if there is none."""
     places = [place for place, rule in enumerate(rules) if rule.module in last]
     return rules[: places[0]] if places else None
+
+
+def _grouped(found):
+    """Return services by what was found about them; a service called passwd is no secret."""
+    groups = {}
+    for name, words in found.items():
+        groups.setdefault(words, []).append(name)
+    return groups
+
+
+def _by_words(groups):
+    """Return a text for each thing that is not well, with its services."""
+    return [f"{words} ({', '.join(names)})" for words, names in groups.items() if words != WELL]
 
 
 def _setters(host, audit):
@@ -136,9 +150,8 @@ def test_new_passwords_are_good_ones(host, audit):
     for name, rules in services.items():
         rule = next((rule for rule in rules if rule.module in QUALITY), None)
         weak = _weakness(pam, rule, audit.inputs) if rule else "nothing tests the quality"
-        found[name] = weak or "well"
-    audit.observe("new passwords", found)
-    bad = [f"{name}: {words}" for name, words in found.items() if words != "well"]
+        found[name] = weak or WELL
+    bad = _by_words(audit.observe("services", _grouped(found)))
     assert not bad, listed(bad)
 
 
@@ -163,8 +176,8 @@ def test_old_passwords_are_not_taken_again(host, audit):
         local = [rule for rule in pam.rules(name, "password") if rule.module in LOCAL]
         kept = [number(pam.options(rule), "remember", 10) for rule in own]
         found[name] = max(kept + [number(rule.options, "remember", 0) for rule in local])
-    audit.observe("remember", found)
-    bad = [f"{name} ({kept})" for name, kept in found.items() if kept < audit.inputs.remember]
+    audit.observe("remembered", _grouped(found))
+    bad = [f"{kept} in {name}" for name, kept in found.items() if kept < audit.inputs.remember]
     assert not bad, f"they remember fewer than {audit.inputs.remember} passwords: {listed(bad)}"
 
 
@@ -227,11 +240,10 @@ def test_wrong_passwords_lock_the_account(host, audit):
     found = {}
     for name, stack in services.items():
         if any(rule.module in LOCAL for rule in flat(stack)):
-            found[name] = _lock(pam, name, audit.inputs) or "well"
+            found[name] = _lock(pam, name, audit.inputs) or WELL
     if not found:
         audit.not_applicable("no service asks for passwords that are kept on this host")
-    audit.observe("locks", found)
-    bad = [f"{name}: {words}" for name, words in found.items() if words != "well"]
+    bad = _by_words(audit.observe("services", _grouped(found)))
     assert not bad, listed(bad)
 
 
