@@ -179,9 +179,9 @@ echo "@end $?\"""")
             raise Incomplete("certificates: the output is not whole (its end mark is missing)")
         body, code = whole.groups()
         files = {file.path: file for match in _SECTION.finditer(body) for file in _section(match)}
-        words = [line.strip() for line in _SECTION.sub("", body).splitlines()]
-        words = [line for line in words if line and not _ABSENT.search(line)]
-        if code != "0" and not words:
+        said = [line.strip() for line in _SECTION.sub("", body).splitlines() if line.strip()]
+        words = [line for line in said if not _ABSENT.search(line)]
+        if code != "0" and not said:
             words = [f"find: exit code {code}"]
         return {key: _tree(f"{key.rstrip('/')}/", files, words) for key in keys}
 

@@ -123,7 +123,7 @@ class SecretFiles(KeyedTable[Secrets]):
         return Script(f""": {secret_shapes.OWN}
 set --
 for t in {trees}; do [ ! -e "$t" ] || set -- "$@" "$t"; done
-[ $# != 0 ] || {{ echo '@found 0'; echo @end; exit; }}
+[ $# != 0 ] || {{ echo @nothing; echo @end; exit; }}
 w=
 ! command -v timeout >/dev/null || w='timeout {SECONDS}'
 {{ $w find "$@" -xdev -path '*
@@ -141,8 +141,10 @@ echo @end""")
     def parse(cls, keys: Sequence[str], result: CommandResult) -> Mapping[str, Secrets | Failure]:
         """Parse its output; what could not be seen counts for every folder."""
         lines = complete("secrets", script(result, "search for secrets"), "@end")
+        if lines == ["@nothing"]:  # none of the folders is there
+            return dict.fromkeys(keys, Secrets())
         findings, more = secret_shapes.parse(lines)
-        unseen = "" if lines == ["@found 0"] and not result.err else _unseen(result.err)
+        unseen = _unseen(result.err)
         return {key: Secrets(tuple(_below(key, findings)), more, unseen) for key in keys}
 
 
