@@ -157,7 +157,7 @@ def test_data_that_grows_is_on_file_systems_of_its_own(host, audit):
             *("/snap/*", "/var/lib/snapd/*", "/var/lib/docker", "/var/lib/docker/*"),
             *("/var/lib/containers", "/var/lib/containers/*", "/var/lib/containerd/*"),
             *("/var/lib/lxc", "/var/lib/lxc/*", "/var/lib/machines", "/var/lib/machines/*"),
-            *("/run/containerd/*", "/run/netns", "/var/lib/kubelet/*"),
+            *("/run/containerd/*", "/run/host/*", "/run/netns", "/var/lib/kubelet/*"),
             *("/etc/hosts", "/etc/hostname", "/etc/resolv.conf"),
         ],
     },

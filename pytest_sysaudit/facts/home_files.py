@@ -37,7 +37,8 @@ SECRETS = (
 )
 #: Folders on the way there that may be closed to us.
 _FOLDERS = tuple(sorted({p.rpartition("/")[0] for p in SECRETS if "/" in p} | {".config"}))
-#: Homes on file systems of other hosts are not looked at: that may hang, and mount them.
+#: Homes on file systems of other hosts are not looked at: that may hang, and mount them. In
+#: busybox, a slash ends a regular expression even within brackets.
 _HOMES = r"""awk 'BEGIN {
 while ((r = (getline l <"/proc/self/mounts")) > 0) {
 split(l, f, " ")
@@ -47,7 +48,7 @@ delete far["/"]
 if (r == 0) while ((r = (getline l <"/etc/passwd")) > 0) {
 n = split(l, f, ":")
 h = f[6]
-if (n < 7 || l ~ /^[#+-]/ || h !~ /^[/]/ || seen[h]++) continue
+if (n < 7 || l ~ /^[#+-]/ || substr(h, 1, 1) != "/" || seen[h]++) continue
 p = h
 while (p != "" && !(p in far)) sub("[/]*[^/]*$", "", p)
 print (p == "" ? "+" : "-") h

@@ -24,7 +24,14 @@ def shell(request):
 
 @pytest.fixture
 def look(shell, tmp_path):
-    """Run the script with account and mount files of its own."""
+    """Run the script with account and mount files of its own; busybox with its own tools too."""
+    path = os.environ["PATH"]
+    if shell[0] == "busybox":
+        tools = tmp_path / "tools"
+        tools.mkdir()
+        for tool in ("awk", "stat"):
+            (tools / tool).symlink_to(shutil.which("busybox"))
+        path = f"{tools}:{path}"
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_mode & 0o005 != 0o005 and str(folder).count("/") > 1:
             folder.chmod(folder.stat().st_mode | 0o055)
@@ -34,7 +41,7 @@ def look(shell, tmp_path):
         (tmp_path / "mounts").write_text(mounts)
         text = home_files._SCRIPT.replace("/proc/self/mounts", f"{tmp_path}/mounts")
         text = text.replace("/etc/passwd", f"{tmp_path}/passwd")
-        env = {"LC_ALL": "C", "PATH": os.environ["PATH"]}
+        env = {"LC_ALL": "C", "PATH": path}
         argv = [*before, *shell, "-c", text]
         done = subprocess.run(argv, capture_output=True, env=env, check=False)
         assert done.returncode == 0, done.stderr
