@@ -66,6 +66,7 @@ def _fact(record: str) -> FileFact:
     if raw is not None:
         letter, octal = _TYPES.get(stat.S_IFMT(int(raw, 16)), "?"), f"{int(raw, 16):o}"
     mode = stat.S_IMODE(int(octal, 8))
+    path = path.replace("\x1b", "\\x1b")  # else reports take it for a colour, and drop it
     return FileFact(path, mode, int(uid), int(gid), _KINDS.get(letter, "file of unknown type"))
 
 
