@@ -14,6 +14,15 @@ pytestmark = pytest.mark.platform("linux")
 
 #: Names of processes that write what others log into files.
 DAEMONS = ("rsyslogd", "syslog-ng", "syslogd", "metalog", "socklog")
+#: Their units, where systemd runs the host: a process may call itself what it likes.
+UNITS = [
+    "rsyslog.service",
+    "syslog-ng.service",
+    "syslog.service",
+    "busybox-syslogd.service",
+    "inetutils-syslogd.service",
+    "metalog.service",
+]
 #: ... and of those that carry logs to another host.
 AGENTS = [
     "systemd-journal-upload",
@@ -103,20 +112,33 @@ def _journald(host):
     "log.active",
     severity="medium",
     frameworks={"cis-debian12": ["6.1.1.4"], "cis-dil": ["4.2.1.1", "4.2.1.2"]},
+    inputs={"units": UNITS},
 )
 def test_a_log_service_runs(host, audit):
     """A service writes logs to disk.
 
     Why: without logs nobody finds out what happened.
 
-    Fix: enable rsyslog or syslog-ng, or make the journal persistent.
+    Fix: enable rsyslog or syslog-ng, or make the journal persistent. `units` are names of services
+    that log.
     """
-    daemons = _daemons(host, audit)
+    daemons = _active(host, audit, _daemons(host, audit))
     journald = _journald(host)
     if not daemons and journald is not None and journald.denied and not journald.journals:
         audit.cannot_assess(f"only root may look into {listed(journald.denied)}")
     kept = audit.observe("journal on disk", journald is not None and journald.is_persistent)
     assert daemons or kept, f"none of {listed(DAEMONS)} runs, and no journal is written on disk"
+
+
+def _active(host, audit, daemons):
+    """Return the units that log and run; *daemons* where there is no systemd."""
+    try:
+        units = host.facts.units
+    except NotApplicable:
+        return daemons
+    found = [units.get(name) for name in audit.inputs.units]
+    active = [unit.name for unit in found if unit is not None and unit.active_state == "active"]
+    return audit.observe("units", active)
 
 
 @pytest.mark.control(
@@ -172,7 +194,9 @@ def test_logs_leave_the_host(host, audit):
     unread = [path for _, one in settings for path in one.unread]
     if not (agents or targets or busybox) and unread:
         audit.cannot_assess(f"{listed(daemons)} also takes in {listed(unread)}, which is not read")
-    assert agents or targets or busybox, "no logs go to a remote host: neither a log daemon nor an agent sends them"
+    assert agents or targets or busybox, (
+        "no logs go to a remote host: neither a log daemon nor an agent sends them"
+    )
 
 
 @pytest.mark.control(

@@ -19,7 +19,6 @@ from lab.wellhost import (
 from checks.linux import (
     test_file_modes,
     test_kernel,
-    test_services,
     test_sudo,
 )
 
@@ -152,28 +151,6 @@ FILES = [
         errors=(*NO_STATS, denied("/etc/hosts.equiv")),
     ),
 ]
-SYSTEM = [
-    Case(
-        test_services.test_no_unit_has_failed,
-        fails=(breaks("units", "ActiveState=inactive", "ActiveState=failed"),),
-        errors=(answers("units", CUT), answers("units", (1, "", "Failed to connect to bus"))),
-        absent=(answers("units", ABSENT),),
-    ),
-    Case(
-        test_services.test_no_unwanted_service_runs,
-        fails=(
-            breaks("units", "ActiveState=inactive", "ActiveState=active"),
-            breaks("units", "cups.service disabled", "cups.service enabled"),
-            breaks("units", "ssh.service enabled", "rpcbind.socket enabled"),
-            breaks("units", "Id=ssh.service", "Id=ssh.service\nNames=ssh.service inetd.service"),
-        ),
-        errors=(
-            answers("units", CUT),
-            answers("units", (1, "", "Failed to connect to bus")),
-            answers("units", ABSENT),
-        ),
-    ),
-]
 KERNEL = [
     key_case(test_kernel.test_addresses_are_random, "kernel.randomize_va_space", "1", "0"),
     key_case(test_kernel.test_syn_cookies_are_on, "net.ipv4.tcp_syncookies", "0"),
@@ -235,7 +212,7 @@ KERNEL = [
     key_case(test_kernel.test_processes_cannot_read_each_other, "kernel.yama.ptrace_scope", "0"),
     key_case(test_kernel.test_privileged_programs_leave_no_core_dump, "fs.suid_dumpable", "1", "2"),
 ]
-CASES = [*SUDO, *FILES, *SYSTEM, *KERNEL]
+CASES = [*SUDO, *FILES, *KERNEL]
 
 
 @pytest.mark.parametrize(("case", "broken", "expected"), rows(CASES))
@@ -247,7 +224,7 @@ def test_verdicts(case, broken, expected):
 
 def test_every_check_has_rows():
     modules = (test_file_modes, test_kernel)
-    assert not uncovered(CASES, *modules, test_services, test_sudo)
+    assert not uncovered(CASES, *modules, test_sudo)
 
 
 def test_a_core_dump_through_an_absolute_pattern_is_fine():
@@ -303,18 +280,3 @@ def test_a_router_may_forward():
         params={"key": "net.ipv4.ip_forward"},
     )
     assert case.judge()[0] == "not_applicable"
-
-
-@pytest.mark.parametrize(
-    ("check", "inputs", "broken"),
-    [
-        (
-            test_services.test_no_unit_has_failed,
-            {"allowed": ["cups.service"]},
-            breaks("units", "ActiveState=inactive", "ActiveState=failed"),
-        ),
-    ],
-)
-def test_inputs_make_exceptions(check, inputs, broken):
-    assert Case(check).judge(broken)[0] == "fail"
-    assert Case(check, inputs=inputs).judge(broken)[0] == "pass"
