@@ -33,10 +33,9 @@ def _require_all(audit, left_out):
         )
 
 
-def _owner_of(homes, path):
-    """Return the uid that the home around *path* belongs to; None: it is in no home."""
-    around = [home for home in homes if path.startswith(f"{home}/")]
-    return homes[max(around, key=len)] if around else None
+def _home_of(homes, path):
+    """Return the home around *path*; "" if it is in none."""
+    return max((home for home in homes if path.startswith(f"{home}/")), key=len, default="")
 
 
 def _of_keys(file, inputs):
@@ -91,11 +90,17 @@ def test_keys_that_let_in_are_strong_and_their_owners(host, audit):
 
 def _too_open(key, homes, accounts):
     """Return why others than its user can read *key*; "" if none can."""
-    owner = _owner_of(homes, key.path)
+    owner = homes.get(_home_of(homes, key.path))
     allowed = 0o640 if accounts.group_name(key.gid) == "ssh_keys" else 0o600
     if key.uid not in (0, owner):
         return f"belongs to {accounts.user_name(key.uid)}"
     return f"has mode {key.mode:04o}" if key.mode & ~allowed & 0o077 else ""
+
+
+def _is_of_a_service(home, accounts):
+    """Whether *home* is that of accounts that nobody logs in to, as one of a web server."""
+    users = [user for user in accounts.users if user.home.rstrip("/") == home]
+    return bool(users) and not any(user.can_log_in for user in users)
 
 
 @pytest.mark.control(
@@ -114,7 +119,8 @@ def test_private_keys_are_private_and_encrypted(host, audit):
     web server, a stolen disk.
 
     Fix: `chmod 0600 FILE; ssh-keygen -p -f FILE`; better, keep the key in an agent elsewhere. Name
-    keys of automation in the input `plain`, or set `passphrase: false`.
+    keys of automation in the input `plain`, or set `passphrase: false`. Services that nobody logs
+    in to may have keys without one.
     """
     found, accounts = host.facts.ssh_keys, host.facts.accounts
     kinds = {True: "encrypted", False: "no passphrase", None: "not known"}
@@ -124,7 +130,8 @@ def test_private_keys_are_private_and_encrypted(host, audit):
     for key in found.private:
         if why := _too_open(key, found.homes, accounts):
             bad.append(f"{key.path} line {key.line} ({key.kind}) {why}")
-        if not audit.inputs.passphrase or _fits(key.path, audit.inputs.plain):
+        exempt = _is_of_a_service(_home_of(found.homes, key.path), accounts)
+        if exempt or not audit.inputs.passphrase or _fits(key.path, audit.inputs.plain):
             continue
         if key.encrypted is False:
             bad.append(f"{key.path} line {key.line} ({key.kind}) has no passphrase")

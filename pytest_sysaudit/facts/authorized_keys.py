@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 USES = ("ssh_keys", "sshd", "accounts")
 #: Where sshd looks unless it is told otherwise; dropbear, in the first one.
 USUAL = (".ssh/authorized_keys", ".ssh/authorized_keys2")
+#: Where dropbear looks for root's on routers.
+DROPBEAR = "/etc/dropbear/authorized_keys"
+#: How many paths one command names at most.
+_BATCH = 500
 _TOKEN = re.compile(r"%(.)")
 
 
@@ -89,12 +93,16 @@ def read(facts: Facts) -> AuthorizedKeys:
         words, asked = patterns(facts.sshd), commands(facts.sshd)
     except NotApplicable:  # another server, or none: the files let in as soon as one is there
         words, asked = USUAL, ()
-    owners = places(words, facts.accounts.users)
+    owners = dict(places(words, facts.accounts.users))
+    away = tuple(f"{home}/" for home in keys.left_out)
+    further = sorted(p for p in owners if not (_is_usual(p) or p.startswith(away)))
+    if words == USUAL:
+        owners[DROPBEAR] = frozenset()
     relative = tuple(f"/{word.removeprefix('%h/')}" for word in words if not word.startswith("/"))
     files = [file for file in keys.authorized if file.path in owners or _fits(file, relative, keys)]
-    further = sorted(path for path in owners if not _is_usual(path))
-    if further:
-        text = script(facts.run(ssh_keys.command(further)), "authorized keys")
+    for start in range(0, len(further), _BATCH):
+        command = ssh_keys.command(further[start : start + _BATCH])
+        text = script(facts.run(command), "authorized keys")
         files += ssh_keys.parse(text, all_let_in=True).authorized
     known = {file.path: owners.get(file.path) or _owner(file, keys) for file in files}
     return AuthorizedKeys(tuple(files), known, asked, keys.left_out)

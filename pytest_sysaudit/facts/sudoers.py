@@ -48,7 +48,7 @@ else
 fi
 echo
 echo @version
-"$tool" -V </dev/null 2>/dev/null | sed 1q
+"$tool" -V </dev/null 2>/dev/null | {{ read -r line; printf '%s\\n' "$line"; }}
 while read -r word rest; do
   [ "$word" != sudoers: ] || echo "@sources $rest"
 done 2>/dev/null </etc/nsswitch.conf

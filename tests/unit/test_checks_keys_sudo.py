@@ -278,7 +278,17 @@ KEY_FILES = [
             private("/home/ann/.ssh/id", "8180", 1000, "openssh"),
             answers("passwd", DENIED),
         ),
-        passes=(answers("ssh_keys", files(*HOMES)),),
+        passes=(
+            answers("ssh_keys", files(*HOMES)),
+            answers(
+                "ssh_keys",
+                files(
+                    ("h/usr/sbin", "41ed", 1, 1),
+                    ("/usr/sbin/tls.pem", "8180", 1, 1),
+                    then="2:1!pkcs8 plain\n2.\n",
+                ),
+            ),
+        ),
     ),
     Case(
         test_ssh_keys.test_private_keys_are_private_and_encrypted,

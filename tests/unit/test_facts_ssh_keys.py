@@ -204,16 +204,20 @@ FOUND = (
 )
 
 
-def table(setting, further=None, sshd_answer=None):
+def keys_host(setting, further=None, sshd_answer=None, found=FOUND, passwd=PASSWD):
     always = "port 22\npermitrootlogin no\nmaxauthtries 4\nciphers x\n"
     answer = sshd_answer or f"{always}authorizedkeysfile {setting}\n@files\n@end\n"
     results = {
         lambda command: '"$sshd" -T' in command: answer,
-        lambda command: "set -- /" in command: further or AssertionError("not to be asked"),
-        lambda command: "BEGIN OPENSSH" in command: FOUND,
+        lambda command: "plain=0" in command: further or AssertionError("not to be asked"),
+        lambda command: "BEGIN OPENSSH" in command: found,
     }
-    files = {"/etc/passwd": PASSWD, "/etc/group": "root:x:0:\n"}
-    return open_facts(FakeTransport(results=results, files=files)).authorized_keys
+    files = {"/etc/passwd": passwd, "/etc/group": "root:x:0:\n"}
+    return FakeTransport(results=results, files=files)
+
+
+def table(*args, **fields):
+    return open_facts(keys_host(*args, **fields)).authorized_keys
 
 
 def test_the_usual_files_need_no_further_command():
@@ -242,8 +246,34 @@ def test_other_places_are_looked_at_too():
         table("/etc/keys/%u", further.removesuffix("@end\n"))
 
 
+def test_homes_of_other_hosts_are_not_looked_into():
+    far = FOUND.replace("@away\0", "@away\0\n/home/ann")
+    further = "/root/keys\0@away\0\0@stat\n8180 0 0\n@then\n1.\n@end\n"
+    found = table("%h/keys", further, found=far)
+    assert [file.path for file in found.files] == ["/root/keys"]
+    assert found.left_out == ("/home/ann",)
+    with pytest.raises(AssertionError, match="not to be asked"):
+        table("%h/keys", found=far)
+
+
+def test_many_users_are_asked_for_in_parts():
+    users = "".join(f"u{n}:x:{n}:{n}::/h:/bin/sh\n" for n in range(1, 1201))
+    empty = "@away\0\0@stat\n@then\n@end\n"
+    transport = keys_host("/etc/keys/%u", empty, passwd=f"{PASSWD}{users}")
+    assert open_facts(transport).authorized_keys.files == ()
+    asked = [str(command) for command, _ in transport.calls if "plain=0" in str(command)]
+    assert len(asked) == 3
+    assert [text.count("/etc/keys/") for text in asked] == [500, 500, 202]
+
+
 def test_without_openssh_the_usual_files_count():
     assert len(table("", sshd_answer=(42, "", "")).files) == 3
+    routers = FOUND.replace("h/home/ldap\0", "").replace("41c0 5000 0\n", "")
+    routers = routers.replace("/home/ldap/.ssh", "/etc/dropbear").replace("4.", "3.")
+    routers = routers.replace("5.\n6.", "4.\n5.")
+    found = table("", sshd_answer=(42, "", ""), found=routers)
+    assert found.owners["/etc/dropbear/authorized_keys"] == frozenset()
+    assert len(found.files) == 3
 
 
 @pytest.mark.parametrize(
