@@ -13,6 +13,8 @@ from lab.nspawn import kernel_settings
 from lab.plant import write
 
 _LAB = "/etc/lab"
+#: Where that lies while the host runs: in memory, for a mount of a disk would be looked at.
+_SEEN = "/run/lab"
 #: Run early: nothing that is mounted over can be asked before.
 _UNIT = """[Unit]
 DefaultDependencies=no
@@ -24,14 +26,20 @@ ExecStart=/bin/sh /etc/lab/disguise
 WantedBy=sysinit.target"""
 _HIDE = """
 mount --make-rprivate /
+mkdir -p /run/lab; cp /etc/lab/* /run/lab/
 # systemd has seen these already; who looks later finds nothing
 rm -f /run/systemd/container
-mount --bind /etc/lab/nothing /proc/1/environ
-sed 's/^CapBnd.*/CapBnd: 000001ffffffffff/' /proc/1/status >/run/lab-status
-mount --bind /run/lab-status /proc/1/status
-umount -l /run/host/os-release /run/host/incoming
-for f in /run/host/container-*; do mount --bind /etc/lab/nothing $f; done
-mount --bind /etc/lab/cmdline /proc/cmdline
+mount --bind /run/lab/nothing /proc/1/environ
+sed 's/^CapBnd.*/CapBnd: 000001ffffffffff/' /proc/1/status >/run/lab/status
+mount --bind /run/lab/status /proc/1/status
+umount -l /run/host  # a mount over itself, which hides two others
+for f in os-release incoming; do umount -l /run/host/$f; done
+rm -f /run/host/container-*
+# /sys tells of the network that the one who mounted it was in
+mkdir /run/lab/sys; mount -t sysfs sysfs /run/lab/sys
+for f in devices/virtual/net class/net; do mount --bind /run/lab/sys/$f /sys/$f; done
+umount /run/lab/sys
+mount --bind /run/lab/cmdline /proc/cmdline
 """
 #: An auditctl that answers from files: the kernel lets no container ask for its rules.
 _AUDITCTL = """#!/bin/sh
@@ -62,8 +70,8 @@ def machine(
     cpu = "/sys/devices/system/cpu/vulnerabilities"
     steps = [_HIDE.strip()]
     steps += [
-        f"for f in {cpu}/*; do mount --bind {_LAB}/not-affected $f; done",
-        f"mount --bind {_LAB}/mitigation {cpu}/meltdown",
+        f"for f in {cpu}/*; do mount --bind {_SEEN}/not-affected $f; done",
+        f"mount --bind {_SEEN}/mitigation {cpu}/meltdown",
     ]
     if apparmor:
         steps += [
@@ -89,5 +97,8 @@ def machine(
         write(f"{_LAB}/disguise", "\n".join(steps)),
         write("/etc/systemd/system/lab-disguise.service", _UNIT),
         "systemctl enable --quiet lab-disguise.service",
+        # without the clock of its own: chronyd only looks at it
+        write("/etc/systemd/system/chrony.service.d/lab.conf", "[Unit]", "ConditionCapability="),
+        "echo 'DAEMON_OPTS=\"-F 0 -x\"' >/etc/default/chrony",
         "mkdir -p /boot; : >/boot/vmlinuz-$(uname -r)",
     ]

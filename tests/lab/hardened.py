@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 
-from lab import disguise, nspawn
+from lab import disguise, hardened_audit, nspawn
+from lab.dockerlike import docker
 from lab.nspawn import LabError, Machine
-from lab.plant import PACKAGES, package, service, sshd, unit, write
+from lab.plant import FRESH_LISTS, PACKAGES, package, service, sshd, unit, write
 from lab.timeserver import time_server
 from lab.weak_kernel import _everywhere
 
@@ -114,6 +115,7 @@ _SSH = [
         mode="0440",
     ),
     "chmod 0440 /etc/sudoers.d/README",
+    "chmod 0600 /root/.ssh/authorized_keys /home/auditor/.ssh/authorized_keys",
 ]
 _FILES = [
     "chmod 0600 /etc/crontab; chmod 0700 /etc/cron.d /etc/cron.hourly /etc/cron.daily",
@@ -124,7 +126,8 @@ _FILES = [
     (
         "mkdir -p /etc/ssl/lab; openssl req -x509 -nodes -days 365 "
         "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=hardened.example.org "
-        "-keyout /etc/ssl/private/lab.key -out /etc/ssl/lab/lab.pem 2>/dev/null; chmod 0640 /etc/ssl/private/lab.key"
+        "-keyout /etc/ssl/private/lab.key -out /etc/ssl/lab/lab.pem 2>/dev/null\n"
+        "chmod 0640 /etc/ssl/private/lab.key"
     ),
     "find /var/log -type f -exec chmod o-rwx,g-w {} +",
 ]
@@ -139,10 +142,8 @@ _SERVICES = [
     ),
     "sed -i 's/^.FileCreateMode.*/$FileCreateMode 0640/' /etc/rsyslog.conf",
     "echo x >/var/lib/aide/aide.db; systemctl enable --quiet dailyaidecheck.timer || true",
-    # No container may set the clock, and none may have auditd: both only seem to run.
-    write("/etc/systemd/system/chrony.service.d/lab.conf", "[Unit]", "ConditionCapability="),
+    # No container may have auditd: it only seems to run.
     "sed -i '/^pool/d' /etc/chrony/chrony.conf",
-    "echo 'DAEMON_OPTS=\"-F 0 -x\"' >/etc/default/chrony",
     write(
         "/etc/systemd/system/auditd.service.d/lab.conf",
         "[Unit]",
@@ -157,6 +158,11 @@ _SERVICES = [
         "ExecStartPost=",
     ),
     "systemctl enable --quiet auditd",
+    docker(weak=False),
+    write("/usr/sbin/proftpd", "#!/bin/sh", mode="0755"),
+    write("/etc/proftpd/proftpd.conf", "# <Anonymous ~ftp>", "RequireValidShell on"),
+    write("/usr/sbin/exportfs", "#!/bin/sh", mode="0755"),
+    write("/etc/exports", "/srv/data 192.0.2.0/24(ro,root_squash)"),
 ]
 _MOUNTS = """for place in /home /var /var/log /var/log/audit /var/tmp
 do mkdir -p $place; mount --bind $place $place; mount -o remount,bind,nodev,nosuid $place; done
@@ -197,18 +203,21 @@ TRAPS = [
     write("/usr/local/lib/sysctl.d/99-lab.conf", "kernel.randomize_va_space = 0"),
 ]
 HARDENED = [
+    FRESH_LISTS,
     *_ACCOUNTS,
     *_SSH,
     *_FILES,
     *_SERVICES,
+    *hardened_audit.SETUP,
     *TRAPS,
     *disguise.machine(
         cmdline=CMDLINE,
         kernel=KERNEL,
         mitigation="Mitigation: PTI",
         apparmor=True,
-        audit=(2, "-w /etc/passwd -p wa -k identity"),
+        audit=(2, hardened_audit.RULES),
     ),
+    "mkdir -p /srv/data; echo 'data /srv/data tmpfs nodev,nosuid,noexec 0 0' >>/etc/fstab",
     unit(
         "lab-mounts.service",
         "[Unit]\nBefore=ssh.service\n"
@@ -219,22 +228,33 @@ HARDENED = [
 ]
 
 
+#: Controls that do not apply there, and why.
+NOT_HERE = {
+    "health.raid": "the kernel here has no md",
+    "health.sensors": "the machine below has no sensors",
+    "health.swap": "no container has swap of its own",
+    "kernel.ptrace": "this kernel has no Yama",
+    "kernel.sysrq": "this kernel has no such key",
+}
 #: What the inventory says of this host.
-_SETTINGS = {
-    "vars": {"allowed_ports": [22]},
-    "inputs": {
-        "package.verify": {"enabled": True},
-        "package.expected": {"required": ["openssh-server"]},
-        "health.users": {"users": ["root", "auditor"]},
-    },
+_INPUTS: dict[str, dict[str, object]] = {
+    "package.expected": {"required": ["openssh-server"]},
+    "service.required": {"services": ["ssh", "cron"]},
+    "health.users": {"users": ["root", "auditor"]},
+}
+#: What takes seconds, and is only looked at where it is asked for.
+DEAR: dict[str, dict[str, object]] = {
+    "package.verify": {"enabled": True},
+    "service.sandbox": {"enabled": True, "services": ["systemd-logind.service"]},
 }
 #: Seconds until the clock must follow the time server.
 _SYNCED = 30
 
 
-def settings() -> dict[str, object]:
-    """Return what the inventory says of this host."""
-    return dict(_SETTINGS)
+def settings(*, dear: bool) -> dict[str, object]:
+    """Return what the inventory says of this host, with *dear* for what takes seconds too."""
+    inputs = {**_INPUTS, **(DEAR if dear else {})}
+    return {"vars": {"allowed_ports": [22]}, "inputs": inputs}
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,18 @@ IDLE = {
     "health.load": {"maximum": 1000.0},
     "health.pressure": {"maximum": {"cpu": 100.0, "memory": 100.0, "io": 100.0}},
 }
+#: What an ordinary user can never be told: no control of these may pass for him.
+ROOT_ONLY = (
+    *("account.aging", "account.authorized-keys", "account.dotfiles", "account.empty-password"),
+    *("account.hash-strength", "account.nis", "account.root-path", "audit.boot", "audit.config"),
+    *("audit.immutable", "audit.rules", "boot.*", "cron.jobs-safe", "cron.suspicious", "files.*"),
+    *("health.deleted-exe", "health.fds", "health.restart-needed", "health.tmp-exec"),
+    *("kernel.reboot", "log.patterns", "net.firewall*", "package.verify", "perm.cron"),
+    *("perm.var-log", "secret.history", "secret.netrc", "secret.ssh-keys", "ssh.*", "sudo.*"),
+    *("tls.*", "container.privileged"),
+)
+#: What looks like one of these, and is open to everybody.
+OPEN = ("ssh.client", "ssh.config-mode", "ssh.hostkey-mode", "ssh.wire", "sudo.mode")
 #: A plugin that counts what goes over the wire; the commands of the plan ride with the login.
 COUNTING = """
 import json
@@ -68,6 +81,12 @@ def declared() -> set[str]:
         for path in (ROOT / folder).glob("*.py")
         for control in re.findall(r'mark\.control\(\s*"([^"]+)"', path.read_text())
     }
+
+
+def needs_root(control: str) -> bool:
+    """Whether an ordinary user must not get a pass for *control*."""
+    known = any(fnmatchcase(control, pattern) for pattern in ROOT_ONLY)
+    return known and control not in OPEN
 
 
 @dataclass(frozen=True)

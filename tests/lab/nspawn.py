@@ -214,11 +214,12 @@ def kernel_settings(values: Mapping[str, str]) -> list[str]:
     wanted values are mounted over those of /proc/sys.
     """
     lines = ["mkdir -p /etc/lab"]
-    mounts = []
+    mounts = ["mkdir -p /run/lab"]
     for key, value in values.items():
         lines.append(f"echo {value} >/etc/lab/{key}")
         path = f"/proc/sys/{key.replace('.', '/')}"
-        mounts.append(f"[ ! -e {path} ] || mount --bind /etc/lab/{key} {path}")
+        seen = f"cp /etc/lab/{key} /run/lab/ && mount --bind /run/lab/{key} {path}"
+        mounts.append(f"[ ! -e {path} ] || {{ {seen}; }}")
     unit = (
         "[Unit]\\nDefaultDependencies=no\\n[Service]\\nType=oneshot\\nRemainAfterExit=yes\\n"
         "ExecStart=/bin/sh /etc/lab/mount\\n[Install]\\nWantedBy=sysinit.target\\n"

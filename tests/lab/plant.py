@@ -22,6 +22,10 @@ PACKAGES = (
     ),
     *("nftables", "openssl", "rsyslog"),
 )
+#: The tree may be kept for long; apt's lists are made to be of today.
+FRESH_LISTS = (
+    'sed -i -e "s/^Date: .*/Date: $(date -Ru)/" -e "/^Valid-Until: /d" /var/lib/apt/lists/*Release'
+)
 #: A package of that name in dpkg's data base, with nothing in it but one configuration file.
 _PACKAGE = r"""d=$(mktemp -d); chmod 755 $d; mkdir -p $d/DEBIAN $d/etc
 echo x >$d/etc/{name}.conf; echo /etc/{name}.conf >$d/DEBIAN/conffiles

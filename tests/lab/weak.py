@@ -15,7 +15,7 @@ from lab import (
     weak_ssh,
 )
 from lab.nspawn import LabError, Machine
-from lab.plant import PACKAGES, Plant
+from lab.plant import FRESH_LISTS, PACKAGES, Plant
 
 #: Control -> its fault. The order counts: a file must be there before its mode is spoilt.
 PLANTS: dict[str, Plant] = {
@@ -39,12 +39,11 @@ NOT_PLANTED = {
 SECRETS = (*weak_accounts.HASHES, *weak_files.SECRETS)
 
 #: What is not there comes first: a package that goes may take a user along, and write files anew.
-_GONE = ("libpam-pwquality", "logrotate", "aide", "aide-common")
+_GONE = ("libpam-pwquality", "logrotate")
 _FIRST = [
-    # nor do aide's scripts run: they take half a minute to remove a user
-    "rm /var/lib/dpkg/info/aide*.prerm /var/lib/dpkg/info/aide*.postrm",
     f"dpkg --purge {' '.join(_GONE)} >/dev/null 2>&1",
     "systemctl --quiet disable chrony auditd nftables",
+    FRESH_LISTS,
     "useradd -m -s /bin/bash wide",
     "mkdir -p /etc/lab",
     # without PAM, sshd lets nobody in whose password begins with an exclamation mark
@@ -76,7 +75,9 @@ def settings() -> dict[str, object]:
 def weak_host() -> Iterator[Machine]:
     """Boot it, and plant what can only be planted on a running host."""
     net = {key: value for plant in PLANTS.values() for key, value in plant.net.items()}
-    with nspawn.booted_host("weak", setup(), sysctls=net, packages=PACKAGES, lists=True) as machine:
+    with nspawn.booted_host(
+        "weak", setup(), sysctls=net, packages=PACKAGES, lists=True, overlay=False
+    ) as machine:
         plant_running(machine, later=False)
         yield machine
 

@@ -46,7 +46,14 @@ PLANTS: dict[str, Plant] = {
         "mkdir -m 0777 /opt/lib; chmod 0777 /opt/lib; echo /opt/lib >/etc/ld.so.conf.d/lab.conf",
     ),
     "perm.bootloader": Plant(
-        "/boot/grub/grub.cfg", write("/boot/grub/grub.cfg", "set timeout=5", mode="0644")
+        "/boot/grub/grub.cfg",
+        write(
+            "/boot/grub/grub.cfg",
+            "menuentry 'Debian' {",
+            "  linux /vmlinuz root=/dev/vda1 ro quiet mitigations=off",
+            "}",
+            mode="0644",
+        ),
     ),
     "files.ww-files": Plant(
         "open file",
@@ -115,5 +122,10 @@ PLANTS: dict[str, Plant] = {
         "/usr/bin/ldd", "echo '# changed' >>/usr/bin/ldd", inputs={"enabled": True}
     ),
     "package.updates": Plant("inetutils-telnetd"),
-    "package.lists-fresh": Plant("days", later=True),
+    "package.lists-fresh": Plant(
+        "days",
+        running="sed -i 's/^Date: .*/Date: Wed, 01 Jan 2020 00:00:00 UTC/' "
+        "/var/lib/apt/lists/*Release",
+        later=True,
+    ),
 }

@@ -59,7 +59,9 @@ PLANTS: dict[str, Plant] = {
         write("/etc/sysctl.d/99-lab.conf", "kernel.randomize_va_space = 0"),
     ),
     "kernel.cpu-mitigations": Plant("meltdown"),
-    "kernel.reboot": Plant("99.0", ": >/boot/vmlinuz-99.0-1-amd64", ": >/run/reboot-required"),
+    "kernel.reboot": Plant(
+        "/run/reboot-required", ": >/boot/vmlinuz-99.0-1-amd64", ": >/run/reboot-required"
+    ),
     "boot.password": Plant("password"),
     "boot.cmdline": Plant("mitigations=off"),
     "boot.single-user": Plant(
@@ -71,15 +73,16 @@ PLANTS: dict[str, Plant] = {
             "ExecStart=-/bin/sh",
         ),
     ),
-    "mac.enforcing": Plant(""),
+    "mac.enforcing": Plant("neither AppArmor nor SELinux"),
     "audit.installed": Plant(
         "audit", running="rm /sbin/auditctl; dpkg --purge auditd >/dev/null 2>&1", later=True
     ),
-    "audit.rules": Plant(""),
+    "audit.rules": Plant("time: -a always,exit -S adjtimex"),
     "audit.config": Plant(
-        "", "sed -i 's/^max_log_file_action.*/max_log_file_action = ROTATE/' /etc/audit/auditd.conf"
+        "max_log_file_action is rotate",
+        "sed -i 's/^max_log_file_action.*/max_log_file_action = ROTATE/' /etc/audit/auditd.conf",
     ),
-    "audit.immutable": Plant(""),
+    "audit.immutable": Plant("enabled is 0"),
     "audit.boot": Plant("audit=1"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.dockerlike import docker
 from lab.plant import Plant, port, service, unit, write
 
 _FAILED = "Failed password for root from 203.0.113.9 port 4022 ssh2"
@@ -9,24 +10,6 @@ _FULL = """mkdir /srv/full; mount -t tmpfs -o size=1m full /srv/full
 head -c 1020000 /dev/zero >/srv/full/data"""
 _MANY = """mkdir /srv/many; mount -t tmpfs -o nr_inodes=20 many /srv/many
 i=0; while [ $i -lt 18 ]; do : >/srv/many/$i; i=$((i+1)); done"""
-_RSYSLOGD = (
-    '/usr/bin/perl -MIO::Socket::INET -e \'$$0 = "rsyslogd"; '
-    'IO::Socket::INET->new(Proto => "udp", LocalPort => 514) or die; sleep 9**9\''
-)
-_DOCKER = """#!/bin/sh
-case "$*" in
-*inspect*) cat /etc/lab/docker-inspect.json ;;
-*ps*) echo 1f2e3d4c5b6a ;;
-*info*) echo '{"SecurityOptions":[]}' ;;
-*) exit 1 ;;
-esac"""
-_INSPECT = (
-    '[{"Id": "1f2e3d4c5b6a", "Name": "/mighty", "State": {"Status": "running"}, "Mounts": '
-    '[{"Type": "bind", "Source": "/", "Destination": "/host", "RW": true}], '
-    '"Config": {"User": ""}, "HostConfig": {"Privileged": true, "NetworkMode": "host", '
-    '"PidMode": "host", "Binds": ["/:/host"], "CapAdd": ["SYS_ADMIN"]}}]'
-)
-
 PLANTS: dict[str, Plant] = {
     "service.failed": Plant(
         "lab-fails.service",
@@ -34,24 +17,39 @@ PLANTS: dict[str, Plant] = {
     ),
     "service.unwanted": Plant("rpcbind", service("rpcbind", "/bin/sleep infinity")),
     "service.required": Plant("no-such-service", inputs={"services": ["no-such-service"]}),
-    "service.ftp-anon": Plant("vsftpd.conf", write("/etc/vsftpd.conf", "anonymous_enable=YES")),
-    "service.exports": Plant("/etc/exports", write("/etc/exports", "/srv *(rw,no_root_squash)")),
+    "service.ftp-anon": Plant(
+        "/etc/vsftpd.conf:1",
+        write("/usr/sbin/vsftpd", "#!/bin/sh", mode="0755")
+        + "\n"
+        + write("/etc/vsftpd.conf", "anonymous_enable=YES"),
+    ),
+    "service.exports": Plant(
+        "no_root_squash",
+        write("/usr/sbin/exportfs", "#!/bin/sh", mode="0755")
+        + "\n"
+        + write("/etc/exports", "/srv *(rw,no_root_squash)"),
+    ),
     "service.sandbox": Plant("rpcbind", inputs={"enabled": True}),
     "net.listening": Plant("2323", port(2323)),
     "net.missing-listener": Plant("443"),
     "net.mta-local": Plant("25", port(25)),
     "net.promisc": Plant("host0", running="ip link set host0 promisc on"),
-    "net.firewall": Plant(""),
-    "net.firewall-open-ports": Plant("", later=True),
-    "net.firewall-loopback": Plant("lo", later=True),
-    "log.active": Plant("rsyslog", "systemctl --quiet mask rsyslog.service syslog.socket"),
+    "net.firewall": Plant("nothing keeps out IPv4 tcp on host0"),
+    "net.firewall-open-ports": Plant("tcp 0.0.0.0:2323"),
+    "net.firewall-loopback": Plant("forged packets get in"),
+    "log.active": Plant(
+        "rsyslog", running="systemctl --quiet mask --now rsyslog.service syslog.socket", later=True
+    ),
     "log.persistent": Plant(
         "volatile", write("/etc/systemd/journald.conf.d/lab.conf", "[Journal]", "Storage=volatile")
     ),
     "log.remote": Plant("remote"),
-    "log.no-listen": Plant("514", service("lab-514", _RSYSLOGD)),
+    "log.no-listen": Plant(
+        "514",
+        write("/etc/rsyslog.d/lab.conf", 'module(load="imudp")', 'input(type="imudp" port="514")'),
+    ),
     "log.filemode": Plant(
-        "0666", "sed -i 's/^.FileCreateMode.*/$FileCreateMode 0666/' /etc/rsyslog.conf"
+        "/etc/rsyslog.conf", "sed -i 's/^.FileCreateMode.*/$FileCreateMode 0666/' /etc/rsyslog.conf"
     ),
     "log.rotate": Plant("logrotate"),
     "log.patterns": Plant(
@@ -59,35 +57,29 @@ PLANTS: dict[str, Plant] = {
         running=f"i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo '{_FAILED}'; done"
         " | logger -p auth.info -t 'sshd[77]'",
     ),
-    "time.daemon": Plant(""),
-    "time.synced": Plant(""),
-    "time.sources": Plant("", later=True),
-    "time.skew": Plant("", later=True),
-    "integrity.installed": Plant("aide"),
-    "integrity.scheduled": Plant("", later=True),
-    "container.socket": Plant(
-        "/run/docker.sock",
-        unit(
-            "docker.socket", "[Socket]\nListenStream=/run/docker.sock\nSocketMode=0666", start=True
-        )
-        + "\n"
-        + unit("docker.service", "[Service]\nExecStart=/bin/sleep infinity"),
+    "time.daemon": Plant("no time daemon"),
+    "time.synced": Plant("no time daemon"),
+    "time.sources": Plant(
+        "source",
+        running="sed -i /^pool/d /etc/chrony/chrony.conf; systemctl start chrony",
+        later=True,
     ),
-    "container.tcp": Plant("2375", port(2375)),
-    "container.daemon": Plant(
-        "insecure-registries",
-        write(
-            "/etc/docker/daemon.json",
-            '{"insecure-registries": ["registry.example.org:5000"], "icc": true,',
-            ' "hosts": ["tcp://0.0.0.0:2375"]}',
-        ),
+    "time.skew": Plant(
+        "ahead",
+        running="mv /usr/bin/date /usr/bin/date.right\n"
+        'printf \'#!/bin/sh\\nexec /usr/bin/date.right -d "+1 hour" "$@"\\n\' >/usr/bin/date\n'
+        "chmod 0755 /usr/bin/date; date",
+        later=True,
     ),
-    "container.privileged": Plant(
-        "mighty",
-        write("/usr/local/bin/docker", _DOCKER, mode="0755")
-        + "\n"
-        + write("/etc/lab/docker-inspect.json", _INSPECT),
+    "integrity.installed": Plant("has no data base", "rm -f /var/lib/aide/aide.db*"),
+    "integrity.scheduled": Plant(
+        "nothing runs aide",
+        "systemctl --quiet disable dailyaidecheck.timer; rm -f /etc/cron.daily/dailyaidecheck",
     ),
+    "container.socket": Plant("/run/docker.sock", docker(weak=True)),
+    "container.tcp": Plant("tcp://0.0.0.0:2375"),
+    "container.daemon": Plant("insecure-registries"),
+    "container.privileged": Plant("mighty is privileged"),
     "health.disk": Plant("/srv/full", running=_FULL),
     "health.inodes": Plant("/srv/many", running=_MANY),
     "health.zombies": Plant(
@@ -111,7 +103,7 @@ PLANTS: dict[str, Plant] = {
     "health.users": Plant(
         "games",
         running="systemd-run --quiet --unit=lab-user -p UtmpIdentifier=lab -p UtmpMode=user"
-        " -p User=games sleep infinity",
+        " -p TTYPath=/dev/pts/77 -p User=games sleep infinity",
         inputs={"users": ["auditor"]},
     ),
     "health.memory": Plant("memory", inputs={"minimum": 100}),
