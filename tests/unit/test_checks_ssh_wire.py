@@ -11,7 +11,7 @@ from lab.fake import FakeTransport, fake_target, judge_check
 
 from checks.ssh import test_wire
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable, TimedOut
-from pytest_sysaudit.facts import sockets, ssh_wire
+from pytest_sysaudit.facts import open_facts, sockets, ssh_wire
 from pytest_sysaudit.host import Host
 from pytest_sysaudit.record import Verdict
 
@@ -152,6 +152,23 @@ def test_where_the_server_of_this_machine_is(lines, expected):
     else:
         with pytest.raises(expected):
             ssh_wire.server_here(table)
+
+
+class Here(FakeTransport):
+    """A transport to this machine."""
+
+    def measure(self, _name, how):
+        return how()
+
+
+def test_on_this_machine_who_listens_says_where_to_ask():
+    with server(BANNER + kexinit()) as port:
+        line = f'tcp LISTEN 0 9 127.0.0.1:{port} 0.0.0.0:* users:(("sshd",pid=3,fd=3))'
+        transport = Here(results={lambda _: True: f"ss\n{line}\n@end\n"})
+        assert open_facts(transport).ssh_wire.place == f"127.0.0.1:{port}"
+    transport = Here(results={lambda _: True: (1, "", "ss: broken")})
+    with pytest.raises(CannotAssess, match="ss: broken"):
+        _ = open_facts(transport).ssh_wire
 
 
 class Straight(FakeTransport):
