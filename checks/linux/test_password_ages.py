@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pytest_sysaudit.facts.login_defs import parse as parse_login_defs
+from pytest_sysaudit.facts.login_defs import PATH, VENDOR, read_file
 from pytest_sysaudit.text import listed
 
 pytestmark = pytest.mark.platform("linux")
@@ -87,7 +87,8 @@ def test_new_accounts_begin_with_safe_settings(host, audit):
     """
     asked = audit.inputs
     names = ("PASS_MAX_DAYS", "PASS_MIN_DAYS", "PASS_WARN_AGE", "UMASK", "ENCRYPT_METHOD")
-    settings = parse_login_defs(host.facts.small_files["/etc/login.defs"])
+    host.facts.small_files.ask((PATH, VENDOR))
+    settings = read_file(host.facts)
     found = audit.observe("login.defs", {name: settings.get(name, "not set") for name in names})
     days = {name: int(settings.get(name, -1)) for name in names[:3]}
     most, umask = asked.PASS_MAX_DAYS, int(asked.UMASK, 8)

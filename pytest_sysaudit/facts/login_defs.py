@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 PATH = "/etc/login.defs"
-ROWS = {"small_files": (PATH,)}
+#: Where distributions keep theirs that leave /etc to the administrator.
+VENDOR = "/usr/etc/login.defs"
+ROWS = {"small_files": (PATH, VENDOR)}
 #: What the shadow tools take where the file says nothing.
 DEFAULTS: Mapping[str, str] = {"UID_MIN": "1000", "GID_MIN": "1000"}
 
@@ -27,9 +29,25 @@ def parse(text: str) -> Mapping[str, str]:
     return settings
 
 
+def read_file(facts: Facts) -> Mapping[str, str]:
+    """Read it.
+
+    Raises:
+        NotApplicable: there is none.
+    """
+    facts.small_files.ask((PATH, VENDOR))
+    try:
+        return parse(read_text(facts, PATH))
+    except NotApplicable as error:
+        try:
+            return parse(read_text(facts, VENDOR))
+        except NotApplicable:
+            raise error from None
+
+
 def read(facts: Facts) -> Mapping[str, str]:
     """Read it; without the file the defaults hold."""
     try:
-        return parse(read_text(facts, PATH))
+        return read_file(facts)
     except NotApplicable:
         return dict(DEFAULTS)

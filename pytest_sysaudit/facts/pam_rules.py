@@ -31,6 +31,7 @@ class Rule:
         type: ``auth``, ``account``, ``password`` or ``session``.
         control: one word, or ``[value=action ...]``.
         module: its file name without folder and ``.so``.
+        may_lack: whether PAM goes on in silence if there is no such module.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Rule:
     control: str
     module: str
     args: tuple[str, ...] = ()
+    may_lack: bool = False
 
     @property
     def place(self) -> str:
@@ -60,8 +62,8 @@ class Rule:
 
     @property
     def enforced(self) -> bool:
-        """Whether everything fails if the module refuses."""
-        return self.action(agrees=False) in ("bad", "die")
+        """Whether everything fails if the module refuses, or is not there."""
+        return not self.may_lack and self.action(agrees=False) in ("bad", "die")
 
     @property
     def skips(self) -> bool:
@@ -178,4 +180,6 @@ def _rule(path: str, number: int, line: str) -> Rule | Include:
     if not bracket and control not in _MEANS:
         raise ValueError("not a control")
     name = module.rpartition("/")[2].removesuffix(".so")
-    return Rule(path, number, kind, control, name, tuple(arg for _, arg in args))
+    return Rule(
+        path, number, kind, control, name, tuple(arg for _, arg in args), first.startswith("-")
+    )

@@ -139,6 +139,7 @@ PAM = [
         fails=(
             common("password", QUALITY, ""),
             common("password", "requisite pam_pwquality.so", "optional pam_pwquality.so"),
+            common("password", QUALITY, f"-{QUALITY}"),
             common("password", "pam_pwquality.so retry=3", "pam_pwquality.so minlen=13"),
             common("password", "pam_pwquality.so retry=3", "pam_pwquality.so enforcing=0"),
             common("password", "pam_pwquality.so retry=3", "pam_cracklib.so minlen=14"),

@@ -191,6 +191,15 @@ def test_without_login_defs_the_defaults_hold():
     ] == ("1000")
 
 
+def test_the_vendors_login_defs_hold_where_there_are_no_others():
+    vendor = {"/usr/etc/login.defs": "UID_MIN 1\n"}
+    assert open_facts(FakeTransport(files=vendor)).login_defs["UID_MIN"] == "1"
+    both = {**vendor, "/etc/login.defs": "UID_MIN 2\n"}
+    assert open_facts(FakeTransport(files=both)).login_defs["UID_MIN"] == "2"
+    with pytest.raises(NotApplicable, match=r"^/etc/login.defs"):
+        login_defs.read_file(open_facts(FakeTransport()))
+
+
 def sudo_rule(*users, **options):
     return {
         "User_List": list(users),

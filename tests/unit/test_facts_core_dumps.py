@@ -10,9 +10,7 @@ from pytest_sysaudit.facts.text_files import Texts
 
 
 def test_hard_limits_in_their_order():
-    text = (
-        "# * hard core 1\n*\thard core 0 #x\n@x - core UNLIMITED\nann soft core 9\n* - nofile 1"
-    )
+    text = "# * hard core 1\n*\thard core 0 #x\n@x - core UNLIMITED\nann soft core 9\n* - nofile 1"
     found = list(core_dumps.parse_limits(Texts({"/a": text, "/b": "* hard\nx y core z w\n"})))
     assert found == [
         core_dumps.Limit("/a:2", "*", "0"),

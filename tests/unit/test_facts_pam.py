@@ -38,7 +38,7 @@ session include inner
 """
     assert rules(text) == [
         Rule("/etc/pam.d/x", 2, "auth", "required", "pam_env"),
-        Rule("/etc/pam.d/x", 3, "session", "optional", "pam_systemd"),
+        Rule("/etc/pam.d/x", 3, "session", "optional", "pam_systemd", (), True),
         Rule(
             "/etc/pam.d/x",
             4,
@@ -92,6 +92,11 @@ def test_what_is_no_rule(line):
 def test_what_a_control_does(control, enforced, skips):
     (rule,) = rules(f"auth {control} pam_x.so")
     assert (rule.enforced, rule.skips) == (enforced, skips)
+
+
+def test_a_module_that_may_lack_enforces_nothing():
+    (rule,) = rules("-password required pam_pwquality.so")
+    assert not rule.enforced
 
 
 def test_includes_of_one_type_and_of_all():
