@@ -20,16 +20,17 @@ def _public_text(host, path):
 
 
 def _host_keys(host, audit):
-    """Return the host keys that sshd uses, by the path of the private one."""
+    """Return the host keys that sshd uses, by path; it names some that are not there."""
     found = {}
     host.facts.paths.ask(USUAL)
     for path in map(str, host.facts.sshd.every("hostkey")):
-        private = path.removesuffix(".pub")
-        text = _public_text(host, f"{private}.pub")
-        if text:
-            found[private] = parse_key(text)
-        elif host.facts.paths[private].holds("e"):
-            audit.cannot_assess(f"{private}: there is no {private}.pub that tells its size")
+        if not host.facts.paths[path].holds("e"):
+            continue
+        public = f"{path.removesuffix('.pub')}.pub"
+        text = _public_text(host, public)
+        if not text:
+            audit.cannot_assess(f"{path}: there is no {public} that tells its size")
+        found[path] = parse_key(text)
     return found
 
 

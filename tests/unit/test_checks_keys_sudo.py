@@ -88,7 +88,7 @@ MORE = {
     "texts": ("@text", texts(rsa(3072))),
     "banner": ("for p in /etc/issue.net", BANNER),
     "config": ("for p in /etc/ssh/ssh_config", CONFIG),
-    "host_keys": ("for p in /etc/ssh/ssh_host_rsa_key", "\0\0\0\0\0@end\n"),
+    "host_keys": ("for p in /etc/ssh/ssh_host_rsa_key", f"ef\0\0\0\0{DETAILS}\0@end\n"),
 }
 NO_SSHD = (
     answers("settings", NOT_ROOT),
@@ -192,9 +192,11 @@ SSH = [
         errors=(
             answers("texts", CUT),
             answers("texts", texts("ssh-rsa AAAA")),
-            breaks("host_keys", "\0\0\0\0\0", f"\0\0ef\0\0{DETAILS}\0"),
+            answers("host_keys", f"ef\0\0ef\0\0{DETAILS * 2}\0@end\n"),
+            answers("host_keys", CUT),
+            answers("texts", "@text\0@end\n"),
         ),
-        absent=(answers("texts", "@text\0@end\n"),),
+        absent=(answers("host_keys", "\0\0\0\0\0@end\n"),),
         passes=(answers("texts", texts(ED25519)),),
     ),
     ssh_case(
