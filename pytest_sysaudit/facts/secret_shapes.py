@@ -56,13 +56,24 @@ MOST: Final = 100
 #: Bits for each character, in hundredths, below which nothing in a file is a secret.
 FLOOR: Final = 200
 
-#: ``emit`` prints a finding: kind, bits, line, path, secret, with \001 between them.
+#: Some awks have no logarithm. ``emit`` prints a finding: kind, bits, line, path, secret, with \001
+#: between them.
 _COMMON = r"""
+function lg(x,  k, i, b) {
+for (k = 0; x >= 2; k++) x /= 2
+b = 1
+for (i = 0; i < 14; i++) {
+b /= 2
+x *= x
+if (x >= 2) { x /= 2; k += b }
+}
+return k
+}
 function bits(v,  i, n, c, count, sum) {
 n = length(v)
 for (i = 1; i <= n; i++) count[substr(v, i, 1)]++
-for (c in count) sum -= count[c] / n * log(count[c] / n) / log(2)
-return int(sum * 100)
+for (c in count) sum += count[c] * lg(count[c])
+return n ? int((lg(n) - sum / n) * 100 + 0.5) : 0
 }
 function emit(kind, v) {
 gsub("\001", " ", v)
