@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess, Incomplete
 from pytest_sysaudit.facts.file_stats import FileFact
 from pytest_sysaudit.facts.found_files import ACTION, complaint, parse_records
-from pytest_sysaudit.facts.health import NOT_A_DISK
+from pytest_sysaudit.facts.local_trees import LEFT_OUT, below, starting_points
 from pytest_sysaudit.text import first_line
 from pytest_sysaudit.transport.base import CommandResult, Script
 
@@ -28,29 +28,13 @@ DEADLINE = 300.0
 LIMIT = 1 << 23
 #: How many ids are named to find; it asks the host's data bases for the others.
 MOST_IDS = 1000
-#: File systems that hold nothing of this host, cannot be written, or could hang us when their
-#: server is gone. All others are searched, and so is the one at /, whatever it is.
-OTHERS = (NOT_A_DISK | {"romfs"}) - {"overlay", "ramfs"}
-#: Not this host's own files, or nobody's: containers, their layers, and kernel interfaces.
-LEFT_OUT = (
-    "/proc",
-    "/sys",
-    "/var/lib/docker",
-    "/var/lib/containers",
-    "/var/lib/containerd",
-    "/var/lib/lxc",
-    "/var/lib/lxd",
-    "/var/lib/incus",
-    "/var/lib/machines",
-    "/run/containerd",
-    "/home/*/.local/share/containers",
-)
+#: Containers of users: the numbers there are those of users within, unless they are of this host.
+ROOTLESS = "/home/*/.local/share/containers/*"
+#: Below this number are accounts of the host itself, and above it what it lends to containers.
+LENT = 65536
 #: Where everybody may put files.
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - these folders are what is judged
 LOGS = "/var/log"
-#: Of such, a path that is mounted twice is one tree: the same device is the same files. Others,
-#: as btrfs, have several trees on one device.
-_ONE_TREE = frozenset({"ext2", "ext3", "ext4", "xfs", "f2fs", "vfat", "exfat"})
 _RUNS = r"\( -perm -0100 -o -perm -0010 -o -perm -0001 \)"
 _LAX = " -o ".join(f"-perm -{bit:04o}" for bit in (0o001, 0o002, 0o004, 0o010, 0o020))
 _WHOLE = re.compile(r"(.*)@end (\d+)\n", re.DOTALL)
@@ -87,11 +71,11 @@ class FileSearch:
 
     def programs(self) -> tuple[FileFact, ...]:
         """Return the files that can be run in the folders for temporary files."""
-        return tuple(f for f in self.with_any(0o111) if _below(f.path, TEMPORARY))
+        return tuple(f for f in self.with_any(0o111) if below(f.path, TEMPORARY))
 
     def logs(self) -> tuple[FileFact, ...]:
         """Return the log files that others may read, or that more than the owner may write."""
-        return tuple(f for f in self.with_any(0o037) if _below(f.path, (LOGS,)))
+        return tuple(f for f in self.with_any(0o037) if below(f.path, (LOGS,)))
 
     def require_all(self) -> None:
         """Say that nothing was overlooked; raises Incomplete otherwise."""
@@ -99,8 +83,9 @@ class FileSearch:
             raise Incomplete(f"the search of the file systems is not whole: {self.unseen}")
 
 
-def _below(path: str, folders: Iterable[str]) -> bool:
-    return any(path.startswith(f"{folder.rstrip('/')}/") for folder in folders)
+def within_containers(file: FileFact) -> bool:
+    """Whether *file* means something only in a container of a user: neither id is of this host."""
+    return fnmatchcase(file.path, ROOTLESS) and min(file.uid, file.gid) >= LENT
 
 
 def but(files: Iterable[FileFact], allowed: Iterable[str]) -> list[FileFact]:
@@ -211,30 +196,6 @@ def _capabilities(record: str) -> str:
     if code not in ("0", "1"):
         raise ValueError("getcap failed")
     return text
-
-
-def starting_points(mounts: Mounts) -> tuple[str, ...]:
-    """Return where to look: the mount points of local file systems that are not left out."""
-    seen = {mount.path: mount for mount in mounts}  # the last one on a path hides the others
-    reached: dict[str, str] = {}
-    found = []
-    for path in sorted(seen, key=lambda path: path.rstrip("/").count("/")):
-        mount = seen[path]
-        local = path == "/" or not (mount.type in OTHERS or mount.type.startswith("fuse."))
-        if not local or _is_left_out(path):
-            continue
-        above = max((p for p in seen if p != path and _below(path, [p])), key=len, default="")
-        one_tree = mount.type in _ONE_TREE and mount.device.startswith("/")
-        if not (one_tree and reached.get(above) == mount.device):  # else find comes along there
-            found.append(path)
-        reached[path] = mount.device
-    return tuple(found)
-
-
-def _is_left_out(path: str) -> bool:
-    return any(
-        fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}/*") for pattern in LEFT_OUT
-    )
 
 
 def read(facts: Facts) -> FileSearch:

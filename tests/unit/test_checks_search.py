@@ -29,6 +29,7 @@ NO_SEARCH = (
 )
 CAPABLE = "=/usr/bin/su cap_setuid=ep\n@0"
 SU, STRAY = "f 4755 0 0 /usr/bin/su", "f 4755 0 0 /srv/two\nlines"
+INSIDE = "/home/ann/.local/share/containers/storage/x/bin/su"
 CASES = [
     Case(
         test_search.test_set_uid_programs_come_from_packages,
@@ -38,9 +39,16 @@ CASES = [
             found("f 4755 0 0 /usr/bin/ls"),
             found("f 4755 0 0 /usr/local/bin/su"),
             found("f 6755 7 7 /opt/x"),
+            found(f"f 4755 0 100000 {INSIDE}"),
         ),
         errors=NO_SEARCH,
-        passes=(found(), found(SU), found("f 2755 0 0 /srv/x"), found("d 4755 0 0 /srv")),
+        passes=(
+            found(),
+            found(SU),
+            found("f 2755 0 0 /srv/x"),
+            found("d 4755 0 0 /srv"),
+            found(f"f 4755 100000 100000 {INSIDE}"),
+        ),
         more=MORE,
     ),
     Case(
@@ -69,7 +77,7 @@ CASES = [
             answers("passwd", ""),
             answers("group", "root:x:0\n"),
         ),
-        passes=(found("f 4755 1000 1000 /home/ann/x"),),
+        passes=(found("f 4755 1000 1000 /home/ann/x"), found(f"f 644 100007 100007 {INSIDE}")),
         more=MORE,
     ),
     Case(

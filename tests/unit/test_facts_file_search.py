@@ -11,7 +11,7 @@ from lab.fake import FakeTransport
 from lab.shells import NOBODY
 
 from pytest_sysaudit.errors import CannotAssess, Incomplete
-from pytest_sysaudit.facts import accounts, file_search, mounts, open_facts
+from pytest_sysaudit.facts import accounts, file_search, local_trees, mounts, open_facts
 from pytest_sysaudit.facts.found_files import complaint, parse_records
 from pytest_sysaudit.transport.base import CommandResult
 
@@ -91,7 +91,7 @@ def test_a_search_says_what_it_did_not_see(err, uid, whole):
         ("x / ext4 rw 0 0\nx /usb exfat rw 0 0\nx /win fuseblk rw 0 0\n", ("/", "/usb", "/win")),
         ("x / ext4 rw 0 0\nproc /proc proc rw 0 0\nudev /dev devtmpfs rw 0 0\n", ("/",)),
         ("x / ext4 rw 0 0\nx /var/lib/docker/overlay2/1 overlay rw 0 0\n", ("/",)),
-        ("x / ext4 rw 0 0\nx /home/a/.local/share/containers/1 overlay rw 0 0\n", ("/",)),
+        ("x / ext4 rw 0 0\nx /var/lib/dockers overlay rw 0 0\n", ("/", "/var/lib/dockers")),
         ("/dev/a / ext4 rw 0 0\n/dev/a /bind ext4 rw 0 0\n", ("/",)),
         ("/dev/a / btrfs rw 0 0\n/dev/a /home btrfs rw 0 0\n", ("/", "/home")),
         (
@@ -104,7 +104,7 @@ def test_a_search_says_what_it_did_not_see(err, uid, whole):
     ],
 )
 def test_where_a_search_begins(lines, expected):
-    assert file_search.starting_points(mounts.parse(lines)) == expected
+    assert local_trees.starting_points(mounts.parse(lines)) == expected
 
 
 @pytest.mark.parametrize("out", ["f 666 0 0 /a\0", "", "f 666 0 0 /a"])
@@ -286,3 +286,15 @@ def test_complaints_of_places_that_are_not_searched_do_not_count():
 def test_exceptions_are_paths_or_patterns():
     files = parse_records(["f 666 0 0 /srv/a/b", "f 666 0 0 /srv/[x]", "f 666 0 0 /opt/c"])
     assert [f.path for f in file_search.but(files, ["/srv/a/*", "/srv/[x]"])] == ["/opt/c"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [("100000 100042", True), ("0 100042", False), ("100000 0", False), ("1000 1000", False)],
+)
+def test_what_belongs_to_a_container_of_a_user(ids, expected):
+    inside = "/home/ann/.local/share/containers/storage/1/bin/su"
+    (file,) = parse_records([f"f 4755 {ids} {inside}"])
+    assert file_search.within_containers(file) is expected
+    (file,) = parse_records([f"f 4755 {ids} /srv/su"])
+    assert not file_search.within_containers(file)
