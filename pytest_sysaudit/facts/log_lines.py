@@ -38,7 +38,7 @@ _SCRIPT = r"""disk= memory= hidden=
 for f in /var/log/journal/*/system.journal /run/log/journal/*/system.journal; do
   [ -e "$f" ] || continue
   if [ ! -r "$f" ]; then hidden=1
-  else case $f in /run/*) memory=1 ;; *) disk=1 ;; esac
+  else case $f in /run/log/*) memory=1 ;; *) disk=1 ;; esac
   fi
 done
 set --
