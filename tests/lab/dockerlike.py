@@ -5,6 +5,10 @@ from __future__ import annotations
 from lab.plant import unit, write
 
 _COMMAND = """#!/bin/sh
+if [ "$(id -u)" != 0 ]; then
+echo 'permission denied while trying to connect to the Docker daemon socket' >&2
+exit 1
+fi
 case "$*" in
 *' network '*) cat /etc/lab/docker-bridge ;;
 *' info '*) cat /etc/lab/docker-info ;;

@@ -60,12 +60,12 @@ PLANTS: dict[str, Plant] = {
     "time.daemon": Plant("no time daemon"),
     "time.synced": Plant("no time daemon"),
     "time.sources": Plant(
-        "source",
+        "0 time servers",
         running="sed -i /^pool/d /etc/chrony/chrony.conf; systemctl start chrony",
         later=True,
     ),
     "time.skew": Plant(
-        "ahead",
+        "off by 3600",
         running="mv /usr/bin/date /usr/bin/date.right\n"
         'printf \'#!/bin/sh\\nexec /usr/bin/date.right -d "+1 hour" "$@"\\n\' >/usr/bin/date\n'
         "chmod 0755 /usr/bin/date; date",
