@@ -10,6 +10,13 @@ from pytest_sysaudit.text import listed
 
 pytestmark = pytest.mark.platform("linux")
 
+#: Where root's PATH leads nearly always, and what lies above: asked for with all else.
+USUAL = (
+    *("/usr/bin", "/usr", "/", "/bin", "/sbin", "/usr/sbin", "/usr/local", "/usr/local/bin"),
+    *("/usr/local/sbin", "/usr/games", "/usr/local/games", "/snap", "/snap/bin"),
+    *("/root", "/root/bin", "/root/.local", "/root/.local/bin"),
+)
+
 
 def _above(folder):
     """Return *folder* and all folders above it, / last."""
@@ -67,6 +74,7 @@ def test_only_root_can_add_programs_to_roots_path(host, audit):
     audit.observe("folders", folders)
     bad = [f"{f or 'an empty element'} in {p}" for f, p in folders.items() if f[:1] != "/"]
     absolute = [folder for folder in folders if folder.startswith("/")]
+    host.facts.paths.ask(USUAL)
     host.facts.paths.ask(dict.fromkeys(each for folder in absolute for each in _above(folder)))
     bad += [f"{f} in {folders[f]} ({why})" for f in absolute if (why := _open(host, f))]
     assert not bad, f"not safe: {listed(bad)}"

@@ -51,6 +51,7 @@ GONE = instead("none/home/ann\nsh: can't open /home/ann: no such file\n")
 NO_PEOPLE = breaks("passwd", "/home/ann:/bin/bash", "/home/ann:/usr/sbin/nologin")
 
 PROFILE = 'PATH="/usr/bin:/bin"\nexport PATH\n'
+MANY = len(test_root_path.USUAL)
 FOLDER = "43ed 0 0 9 9 9 2 root:root\n"
 ROOT_FILES = {
     "/etc/profile": PROFILE,
@@ -72,7 +73,7 @@ OS_RELEASE = "ID=debian\nVERSION_ID=12\n"
 MORE = {
     "homes": ("%f %u %g %n", HOMES),
     "root_path": ("/etc/environment", told(root_path.ROWS["texts"], ROOT_FILES)),
-    "folders": ("for p in /usr/bin /usr / /bin;", "ed\0" * 4 + FOLDER * 4 + "\0@end\n"),
+    "folders": ("for p in", "ed\0" * MANY + FOLDER * MANY + "\0@end\n"),
     "sudoers": ("cvtsudoers", SUDOERS),
     "login_defs": ("cat /etc/login.defs", "UID_MIN 1000\nENV_SUPATH PATH=/usr/bin:/bin\n"),
     "tmout": ("@text", told(test_limits.SHELL_FILES, ROOT_FILES)),
@@ -86,6 +87,16 @@ SHOWN = {
     "modes": ("stat -L", MODES),
     "os_release": ("cat /etc/os-release", OS_RELEASE),
 }
+
+
+CLOSED_BIN = ": Permission denied\n\0"
+CLOSED_BIN += "ed\0" * (MANY - 1) + FOLDER * (MANY - 1) + "\0@end\n"
+
+
+def folders(*first):
+    """The first ones of the usual folders are like that: /usr/bin, /usr, / and /bin."""
+    rest = FOLDER * (MANY - len(first))
+    return breaks("folders", FOLDER * MANY, "".join(first) + rest)
 
 
 def shell(path, text):
@@ -174,9 +185,9 @@ CASES = [
             shell("/etc/profile.d/x.sh", "export PATH=$PATH:bin\n"),
             answers("login_defs", "UID_MIN 1000\nENV_SUPATH PATH=/usr/bin:.\n"),
             answers("sudoers", '{"Defaults": [{"Options": [{"secure_path": "/bin:."}]}]}'),
-            breaks("folders", FOLDER * 4, FOLDER * 3 + "41fd 0 7 9 9 9 2 root:ann\n"),
-            breaks("folders", FOLDER * 4, FOLDER.replace("43ed", "41ff") + FOLDER * 3),
-            breaks("folders", FOLDER * 4, FOLDER.replace("43ed 0", "43ed 5") + FOLDER * 3),
+            folders(FOLDER, FOLDER, FOLDER, "41fd 0 7 9 9 9 2 root:ann\n"),
+            folders(FOLDER.replace("43ed", "41ff")),
+            folders(FOLDER.replace("43ed 0", "43ed 5")),
         ),
         errors=(
             answers("root_path", CUT),
@@ -184,15 +195,18 @@ CASES = [
             answers("sudoers", (43, "", "")),
             answers("passwd", DENIED),
             answers("folders", CUT),
-            answers("folders", ": Permission denied\n\0" + "ed\0" * 3 + FOLDER * 3 + "\0@end\n"),
+            answers(
+                "folders",
+                ": Permission denied\n\0" + "ed\0" * (MANY - 1) + FOLDER * (MANY - 1) + "\0@end\n",
+            ),
             shell("/root/.bashrc", "PATH=$PATH:$(go env GOPATH)/bin\n"),
         ),
         passes=(
             answers("sudoers", (42, "", "")),
             shell("/root/.bashrc", 'MANPATH=.\nX="$PATH:."\nPATH=/bin:$PATH\n'),
             # the sticky bit, or the group root, keeps others out
-            breaks("folders", FOLDER * 4, FOLDER + FOLDER.replace("43ed", "43ff") + FOLDER * 2),
-            breaks("folders", FOLDER * 4, FOLDER.replace("43ed", "43fd") + FOLDER * 3),
+            folders(FOLDER, FOLDER.replace("43ed", "43ff")),
+            folders(FOLDER.replace("43ed", "43fd")),
         ),
         more=MORE,
     ),
@@ -305,24 +319,21 @@ def test_what_is_in_the_path_is_told():
     _, reason = case.judge(shell("/root/.bashrc", "\nPATH=.:$PATH:\n"))
     told_first = reason.splitlines()[0]
     assert told_first == "not safe: . in /root/.bashrc:2, an empty element in /root/.bashrc:2"
-    _, reason = case.judge(
-        breaks("folders", FOLDER * 4, FOLDER.replace("43ed 0", "43ed 1000") + FOLDER * 3)
-    )
+    _, reason = case.judge(folders(FOLDER.replace("43ed 0", "43ed 1000")))
     told_first = reason.splitlines()[0]
     assert told_first == "not safe: /usr/bin in /etc/environment:1 (/usr/bin belongs to ann)"
 
 
 def test_a_folder_that_anybody_could_create_is_not_safe():
     case = Case(test_root_path.test_only_root_can_add_programs_to_roots_path)
-    gone = {"root_path": MORE["root_path"], "folders": ("for p in", "")}
-    files = {"/etc/profile": "PATH=/srv/x/bin\n"}
-    names = answers("root_path", told(root_path.ROWS["texts"], files))
-    case = Case(case.check, more={**gone, "sudoers": ("cvtsudoers", (42, "", ""))})
-    sticky = ": no such file\n\0" * 2 + "ed\0ed\0" + FOLDER.replace("43ed", "43ff") + FOLDER
-    verdict, reason = case.judge(names, answers("folders", f"{sticky}\0@end\n"))
+    names = told(root_path.ROWS["texts"], {"/etc/profile": "PATH=/srv/x/bin\n"})
+    more = {"srv": ("for p in /srv", ""), **MORE, "root_path": (MORE["root_path"][0], names)}
+    case = Case(case.check, more=more)
+    sticky = ": no such file\n\0" * 2 + "ed\0" + FOLDER.replace("43ed", "43ff")
+    verdict, reason = case.judge(answers("srv", f"{sticky}\0@end\n"))
     assert (verdict, "(/srv is 1777 root:root)" in reason) == ("fail", True)
     closed = sticky.replace("43ff", "43ed")
-    assert case.judge(names, answers("folders", f"{closed}\0@end\n"))[0] == "pass"
+    assert case.judge(answers("srv", f"{closed}\0@end\n"))[0] == "pass"
 
 
 @pytest.mark.parametrize(
