@@ -136,6 +136,10 @@ def test_backups_of_account_files_are_no_laxer(host, audit, path, allowed):
     assert ok, f"{path} is {found}; expected: {allowed:04o} root:root or stricter"
 
 
+#: Alpine's folders of jobs, below the first.
+PERIODS = ["", "/15min", "/hourly", "/daily", "/weekly", "/monthly"]
+
+
 @pytest.mark.control(
     "perm.cron",
     severity="high",
@@ -172,7 +176,9 @@ def test_cron_tables_are_writable_by_root_only(host, audit, path):
     the tables and folders either: `chmod go-rwx PATH`.
     """
     stats = host.facts.file_stats
-    inside = () if path in ("/etc/crontab", "/etc/anacrontab") else stats.matching(f"{path}/*")
+    below = PERIODS if path == "/etc/periodic" else [""]
+    tables = [] if path in ("/etc/crontab", "/etc/anacrontab") else [f"{path}{b}/*" for b in below]
+    inside = [file for pattern in tables for file in stats.matching(pattern)]
     for file in (stats[path], *inside):
         with audit.resource(file.path):
             found = audit.observe("mode", file.describe(host.facts.accounts))

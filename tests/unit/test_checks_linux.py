@@ -245,6 +245,30 @@ def test_what_cron_runs_belongs_to_root():
         assert (verdict, "/etc/cron.d/backup: " in reason) == ("fail", True)
 
 
+def test_the_tables_of_cron_may_have_to_be_private():
+    for path, well in (("/etc/crontab", "644"), ("/etc/cron.d", "755")):
+        case = Case(
+            test_file_modes.test_cron_tables_are_writable_by_root_only,
+            inputs={"private": True},
+            params={"path": path},
+        )
+        assert case.judge()[0] == "fail"
+        assert (
+            case.judge(breaks("file_stats", f"{well} 0 0 {path}|", f"700 0 0 {path}|"))[0] == "pass"
+        )
+
+
+def test_jobs_of_alpine_belong_to_root():
+    case = Case(
+        test_file_modes.test_cron_tables_are_writable_by_root_only,
+        params={"path": "/etc/periodic"},
+    )
+    folders = "755 0 0 /etc/periodic|directory\n755 0 0 /etc/periodic/daily|directory\n"
+    for job, expected in (("755 0 0", "pass"), ("757 0 0", "fail")):
+        lines = f"{folders}{job} /etc/periodic/daily/x|regular file\n@acl"
+        assert case.judge(breaks("file_stats", "@acl", lines))[0] == expected
+
+
 def test_an_access_list_is_laxer_than_any_mode():
     case = Case(test_file_modes.test_shadow_is_private)
     line = "-rw-r-----+ 1 root shadow 900 Jan  1 12:00 /etc/shadow"
