@@ -90,7 +90,7 @@ def parse(text: str) -> tuple[Array, ...]:
     rest = [] if after is None else lines[after:]
     found = [*_md(lines[1:after])]
     if rest[:1] == ["@zfs"]:
-        end = next(n for n, line in enumerate(rest) if _CODE.fullmatch(line))
+        end = [bool(_CODE.fullmatch(line)) for line in rest].index(True)
         found += _zfs(rest[1:end], rest[end])
         rest = rest[end + 1 :]
     if rest:
