@@ -106,11 +106,21 @@ def test_no_unwanted_service_runs(host, audit):
     """
     try:
         units = host.facts.units
-    except NotApplicable as error:  # services may well run under another init system
-        audit.cannot_assess(f"{error}; services of another init system are not read")
-    names = [f"{n}.{kind}" for n in audit.inputs.unwanted for kind in ("service", "socket")]
-    found = audit.observe("found", [name for name in names if units.is_on(name)])
-    assert not found, f"enabled or active: {', '.join(found)}"
+    except NotApplicable:  # services may well run under another init system
+        openrc = _openrc(host, audit)
+        on = openrc.started | openrc.enabled
+        found = [name for name in audit.inputs.unwanted if name in on]
+    else:
+        names = [f"{n}.{kind}" for n in audit.inputs.unwanted for kind in ("service", "socket")]
+        found = [name for name in names if units.is_on(name)]
+    assert not audit.observe("found", found), f"enabled or active: {', '.join(found)}"
+
+
+def _openrc(host, audit):
+    try:
+        return host.facts.openrc
+    except NotApplicable:
+        audit.cannot_assess("neither systemd nor OpenRC runs here; other services are not read")
 
 
 @pytest.mark.control(
@@ -143,7 +153,7 @@ def _lacking(host, audit, name):
     full = name if "." in name else f"{name}.service"
     unit = units.get(full)
     if unit is None or unit.load_state != "loaded":
-        yield f"{full} is not there"
+        yield f"{full} is not {'running' if full in units.files else 'there'}"
         return
     if unit.active_state != "active":
         yield f"{full} is {unit.active_state}"
@@ -153,10 +163,7 @@ def _lacking(host, audit, name):
 
 
 def _lacking_openrc(host, audit, name):
-    try:
-        openrc = host.facts.openrc
-    except NotApplicable:
-        audit.cannot_assess("neither systemd nor OpenRC runs here; other services are not read")
+    openrc = _openrc(host, audit)
     if name not in openrc.started:
         yield f"{name} is not started"
     if name not in openrc.enabled:

@@ -11,7 +11,6 @@ from lab.wellhost import (
     CUT,
     DENIED,
     NOT_ROOT,
-    UNITS,
     Case,
     answers,
     breaks,
@@ -312,7 +311,7 @@ LINES = {
         "dropbear: Login attempt for nonexistent user from 192.0.2.7:4022",
     ],
     "failures for root": [
-        "sshd: pam_unix(sshd:auth): authentication failure; logname= uid=0 rhost=192.0.2.7  user=root"
+        "sshd: pam_unix(sshd:auth): authentication failure; rhost=192.0.2.7  user=root"
     ],
     "not in sudoers": ["sudo:      ann : user NOT in sudoers ; TTY=pts/0 ; PWD=/ ; USER=root"],
     "out of memory": [

@@ -82,6 +82,7 @@ CASES = [
             breaks("units", "Id=ssh.service", "Id=ssh.service\nNames=ssh.service inetd.service"),
         ),
         errors=(*NO_UNITS, NOT_SYSTEMD),
+        more=MORE,
     ),
     Case(
         test_services.test_required_services_run,
@@ -226,6 +227,19 @@ def test_services_under_openrc(started, enabled, verdict):
     case = Case(test_services.test_required_services_run, inputs={"services": ["ssh"]}, more=MORE)
     assert case.judge(NOT_SYSTEMD, answers("openrc", said))[0] == verdict
     assert case.judge(NOT_SYSTEMD, answers("openrc", CUT))[0] == "error"
+
+
+@pytest.mark.parametrize(
+    ("path", "verdict"),
+    [
+        ("/run/openrc/started/rpcbind", "fail"),
+        ("/etc/runlevels/default/rpcbind", "fail"),
+        ("/etc/runlevels/default/rpcbind-lookalike", "pass"),
+    ],
+)
+def test_unwanted_services_under_openrc(path, verdict):
+    case = Case(test_services.test_no_unwanted_service_runs, more=MORE)
+    assert case.judge(NOT_SYSTEMD, answers("openrc", f"{path}\n@end\n"))[0] == verdict
 
 
 def test_what_nobody_asks_for_is_not_run():
