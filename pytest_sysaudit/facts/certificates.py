@@ -183,14 +183,22 @@ echo "@end $?\"""")
         words = [line for line in said if not _ABSENT.search(line)]
         if code != "0" and not said:
             words = [f"find: exit code {code}"]
-        return {key: _tree(f"{key.rstrip('/')}/", files, words) for key in keys}
+        starts = [f"{key.rstrip('/')}/" for key in keys]
+        return {
+            key: _tree(start, files, [x for x in words if start in x or not _names(x, starts)])
+            for key, start in zip(keys, starts, strict=True)
+        }
+
+
+def _names(complaint: str, starts: Sequence[str]) -> bool:
+    """Whether *complaint* is plainly about one of the trees."""
+    return any(start in complaint for start in starts)
 
 
 def _tree(start: str, files: Mapping[str, PemFile], complaints: Sequence[str]) -> PemFiles:
-    """Return the files below *start*; a complaint that names another tree is not about this one."""
     mine = [path for path in files if path.startswith(start)]
-    about = [line for line in complaints if start in line or not re.search(r"[ '\"`]/", line)]
-    return PemFiles(tuple(files[path] for path in sorted(mine)), about[0] if about else "")
+    unseen = complaints[0] if complaints else ""
+    return PemFiles(tuple(files[path] for path in sorted(mine)), unseen)
 
 
 def _section(match: re.Match[str]) -> Iterator[PemFile]:
