@@ -29,7 +29,8 @@ FOLDERS = (
 )
 _OF_ROOT = " ".join([*SYSTEM, ANACRON, *(f"{path[:-1]}root" for path in SPOOLS)])
 #: Every word of root's crontabs that is a path, the files that are run, what these lead to where
-#: they are links, and all folders on the way: stat says whose they are.
+#: they are links, and all folders on the way: stat says whose they are. Some shells have a realpath
+#: of their own, for a single file.
 _SCRIPT = Script(f"""n='
 '
 set --
@@ -58,7 +59,7 @@ for p in $l; do
 [ ! -e "$p" ] || set -- "$@" "$p"
 done
 [ $# != 0 ] || {{ echo @real; echo @stat; echo @end; exit; }}
-r=$(realpath "$@") || exit
+r=$(env realpath "$@") || exit
 printf '%s\\n' "$@" @real
 printf '%s\\n' "$r"
 k=$n

@@ -193,7 +193,7 @@ CASES = [
             *NO_JOBS,
             breaks("cron", "@real\n/etc/crontab\n", "@real\n"),
             breaks("cron", "700 0 0|/srv/jobs/job.sh\n", ""),
-            answers("cron", (127, "", "sh: realpath: not found")),
+            answers("cron", (127, "", "sh: env: realpath: No such file or directory")),
             crontab("1 1 * * * root /opt/$(date)/x"),
             crontab("1 1 * * * root /opt/b\u00e9"),
             breaks("cron", "755 0 0|/srv/jobs\n", "what\n"),
