@@ -50,19 +50,21 @@ def pytest_sessionstart(session):
     foresee.Planner.plans = lambda self: {}
 """
 CHECKS = [f"pytest_sysaudit.checks.{name}" for name in ("linux", "ssh", "health")]
-LEFT_OUT = "not writable_by_everybody and not sticky"
-"""The search of all file systems takes its time, and is asked by its check alone."""
+#: Families of what moves from run to run, as other tests come and go on this machine.
+MOVING = {"files", "health", "log", "net", "perm", "secret", "time"}
+#: The library needs no more, the search of all file systems among them.
+MOST = 12
 
 
 def audit(project, conftest):
     """Run all checks of hosts; return the verdicts, and the round trips after the login."""
     (project.path / "conftest.py").write_text(conftest)
-    result = project.run("-k", LEFT_OUT, "--pyargs", *CHECKS, timeout=400)
+    result = project.run("--pyargs", *CHECKS, timeout=400)
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
-    rows = [  # how a machine is doing moves from run to run
+    rows = [
         (row["check"], row["resource"], tuple(row["params"].items()), row["verdict"])
         for row in project.document["results"]
-        if not row["control"].startswith("health.")
+        if row["control"].partition(".")[0] not in MOVING
     ]
     trips = json.loads((project.path / "trips.json").read_text())
     return rows, trips[0], trips[1:]
@@ -76,6 +78,6 @@ def test_all_that_the_shipped_checks_ask_is_read_in_a_handful_of_round_trips(pro
         unplanned, _, more = audit(project, CONFTEST + UNPLANNED)
     assert len(planned) > 60
     assert login[1] > 8, "the plan did not ride with the login"
-    assert len(trips) <= 3
-    assert len(more) > 8
+    assert len(trips) <= MOST
+    assert len(more) > 2 * MOST
     assert planned == unplanned

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lab.wellhost import CUT, Case, answers, breaks, rows, uncovered
+from lab.wellhost import CUT, WELL, Case, answers, breaks, rows, uncovered
 
 from checks.health import test_listening, test_resources
 
@@ -134,7 +134,7 @@ def test_each_disk_is_a_row_of_its_own():
         "Filesystem 1024-blocks Used Available Capacity Mounted on\n",
         "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sdb1 9 9 0 100% /srv\n",
     )
-    both = second.answer().replace(
+    both = second.answer(WELL).replace(
         "24 1 8:1 / / rw - ext4 /dev/sda1 rw\n",
         "24 1 8:1 / / rw - ext4 /dev/sda1 rw\n25 1 8:2 / /srv rw - ext4 /dev/sdb1 rw\n",
     )
