@@ -12,7 +12,7 @@ pytestmark = pytest.mark.platform("linux")
 @pytest.mark.control(
     "health.pressure",
     severity="low",
-    inputs={"maximum": {"cpu": 60.0, "memory": 10.0, "io": 40.0}},
+    inputs={"maximum": {"cpu": 90.0, "memory": 20.0, "io": 60.0}},
 )
 @pytest.mark.parametrize("resource", ["cpu", "memory", "io"])
 def test_work_does_not_wait(host, audit, resource):

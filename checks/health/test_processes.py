@@ -82,7 +82,7 @@ def test_processes_run_the_programs_on_disk(host, audit):
 @pytest.mark.control(
     "health.fds",
     severity="low",
-    inputs={"maximum": 80},
+    inputs={"maximum": 80, "smallest_limit": 64},
 )
 def test_processes_can_open_files(host, audit):
     """Neither a process nor the whole host is about to run out of open files.
@@ -90,14 +90,17 @@ def test_processes_can_open_files(host, audit):
     Why: beyond its limit a process takes no connection and writes no log.
 
     Fix: look for a leak with `ls -l /proc/PID/fd`, or raise LimitNOFILE of the unit, or
-    fs.file-max. The input `maximum` is in percent.
+    fs.file-max. The input `maximum` is in percent; who has a limit below `smallest_limit` has shut
+    himself in, as sshd does with those who are not yet logged in.
     """
     table, maximum = host.facts.process_files, audit.inputs.maximum
     whole = audit.observe("open on the host", table.open_files)
     full = [
         f"{process}: {process.open_files} of {process.limit}"
         for process in table
-        if process.limit is not None and 100 * (process.open_files or 0) > maximum * process.limit
+        if process.limit is not None
+        and process.limit >= audit.inputs.smallest_limit
+        and 100 * (process.open_files or 0) > maximum * process.limit
     ]
     if 100 * whole > maximum * table.most_files:
         full.append(f"all processes: {whole} of {table.most_files}")
