@@ -26,7 +26,7 @@ TREES: Final = ("/etc", "/opt", "/srv", "/var/www", "/root", "/home")
 #: KiB of the largest file, files in all, seconds in all.
 LARGEST: Final = 256
 FILES: Final = 20_000
-SECONDS: Final = 20
+SECONDS: Final = 10
 #: Other people's programs, copies of what is elsewhere, and what no person wrote.
 _FOLDERS = (
     *("node_modules", "site-packages", "dist-packages", "__pycache__", ".cache", ".npm"),
