@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import Denied
+from pytest_sysaudit.facts.text_files import Texts
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
-    from pytest_sysaudit.facts.text_files import Texts
 
-_OPEN = (
+_PATTERNS = (
     "/etc/crontab",
     "/etc/cron.d/*",
     "/etc/cron.hourly/*",
@@ -24,11 +24,12 @@ _OPEN = (
     "/etc/periodic/daily/*",
     "/etc/periodic/weekly/*",
     "/etc/periodic/monthly/*",
+    "/var/spool/cron/crontabs/root",
+    "/var/spool/cron/root",
+    "/etc/crontabs/root",
 )
-#: Only root may read these.
-_CLOSED = ("/var/spool/cron/crontabs/root", "/var/spool/cron/root", "/etc/crontabs/root")
 _SYSTEMD = "/run/systemd/system"
-ROWS: Mapping[str, Sequence[str]] = {"texts": (*_OPEN, *_CLOSED), "paths": (_SYSTEMD,)}
+ROWS: Mapping[str, Sequence[str]] = {"texts": _PATTERNS, "paths": (_SYSTEMD,)}
 _SCRIPT_FOLDER = re.compile(r"/etc/(?:cron\.(?:hour|dai|week|month)ly|periodic/\w+)/")
 
 
@@ -38,7 +39,7 @@ class Jobs:
 
     Attributes:
         lines: path, number and text, without comments.
-        hidden: why root's own table could not be read; "" if it could.
+        hidden: why a part of them could not be read; "" if all could.
     """
 
     lines: tuple[tuple[str, int, str], ...]
@@ -62,16 +63,11 @@ def _lines(texts: Iterable[Texts], *, systemd: bool) -> Iterator[tuple[str, int,
 
 
 def read(facts: Facts) -> Jobs:
-    """Read all of them.
-
-    Raises:
-        Denied: we may not read a file that everybody may read elsewhere.
-    """
-    texts = [facts.texts[pattern] for pattern in _OPEN]
-    hidden = ""
-    for path in _CLOSED:
+    """Read all that we may read."""
+    texts, hidden = list[Texts](), ""
+    for pattern in _PATTERNS:
         try:
-            texts.append(facts.texts[path])
+            texts.append(facts.texts[pattern])
         except Denied as error:
             hidden = hidden or str(error)
     systemd = facts.paths[_SYSTEMD].holds("d")
