@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 #: How deep chains may call each other; the kernel allows 16.
-_DEPTH = 32
+_DEPTH = 16
 _FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
 #: Tried first as a port that no rule is about.
 _PORTS: tuple[int, ...] = (54321, 801, 47)
@@ -152,7 +152,7 @@ class Ruleset:
     def verdicts(self, packet: Packet) -> Iterator[str]:
         """Yield what each base chain says: ``accept``, ``drop`` or ``unknown``."""
         for base in self._bases(packet):
-            said = self._walk(base.chain, packet, 0) or base.policy
+            said = self._walk(base.chain, packet, 0, base.policy)
             yield "accept" if base.early and said == "unknown" else said
 
     def opens(self, packet: Packet) -> bool:
@@ -170,12 +170,12 @@ class Ruleset:
             if packet.family in _FAMILIES.get(base.family, ()):
                 yield base
 
-    def _walk(self, chain: str, packet: Packet, depth: int) -> str:
-        """Return the verdict of *chain*, "" if it has none."""
+    def _walk(self, chain: str, packet: Packet, depth: int, policy: str = "") -> str:
+        """Return the verdict of *chain*, or *policy* if it has none."""
         if depth > _DEPTH:
             return "unknown"
         doubts = set()
-        outcome = ""
+        outcome = policy
         for rule in self.chains.get(chain, ()):
             fits = rule.fits(packet)
             if fits is False or not rule.verdict:
@@ -187,10 +187,9 @@ class Ruleset:
             if fits is None:
                 doubts.add(said)
             elif said:
-                outcome = "" if said == "return" else said
+                outcome = policy if said == "return" else said
                 break
-        doubts.discard("")
-        doubts = {"" if said == "return" else said for said in doubts}
+        doubts = {policy if said == "return" else said for said in doubts - {""}}
         return "unknown" if doubts - {outcome} else outcome
 
     def _opened(self, chain: str, packet: Packet, depth: int, *, named: bool) -> bool | None:
