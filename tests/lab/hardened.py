@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 
@@ -258,10 +258,10 @@ def settings(*, dear: bool) -> dict[str, object]:
 
 
 @contextmanager
-def hardened_host() -> Iterator[Machine]:
-    """Boot it, and let its clock follow a time server."""
+def hardened_host(packages: Sequence[str] = PACKAGES) -> Iterator[Machine]:
+    """Boot it with these packages, and let its clock follow a time server."""
     with nspawn.booted_host(
-        "hardened", HARDENED, sysctls=NET, packages=PACKAGES, lists=True, overlay=False
+        "hardened", HARDENED, sysctls=NET, packages=packages, lists=True, overlay=False
     ) as machine:
         near = str(ip_address(machine.address) - 1)
         with time_server(near):

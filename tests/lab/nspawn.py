@@ -76,7 +76,9 @@ class Machine:
             "ssh": {**ssh, "agent": False, "config_file": "none"},
         }
 
-    def run(self, command: str, *, user: str = "root") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, command: str, *, user: str = "root", timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
         """Run a shell line there with OpenSSH's client; the exit code is the caller's to judge."""
         options = ["-F", "none", "-oBatchMode=yes", "-oConnectTimeout=2", "-oLogLevel=ERROR"]
         options += [f"-oUserKnownHostsFile={self.known_hosts}", "-oIdentitiesOnly=yes"]
@@ -85,7 +87,7 @@ class Machine:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout,
             check=False,
         )
 
