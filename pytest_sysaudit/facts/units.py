@@ -1,4 +1,4 @@
-"""What systemd knows about its units: loaded ones and unit files on disk."""
+"""What systemd knows about its units: loaded ones, and what starts with the host."""
 
 from __future__ import annotations
 
@@ -9,18 +9,32 @@ from typing import TYPE_CHECKING
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import script
-from pytest_sysaudit.facts.systemctl import BOOTED, END, FILES, LIST_FILES, SHOW, printed
-from pytest_sysaudit.transport.base import Command
+from pytest_sysaudit.facts.systemctl import BOOTED, END, FILES, SHOW, printed
+from pytest_sysaudit.transport.base import Command, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 _PROPERTIES = "Id,Names,LoadState,ActiveState,SubState,UnitFileState,Result"
-_SCRIPT = f"""{BOOTED}
-{SHOW} --property={_PROPERTIES} '*' || exit
+#: All but devices, which a host has hundreds of, and slices.
+_KINDS = ("service", "socket", "timer", "path", "target", "mount", "automount", "swap", "scope")
+#: What is enabled is linked from the folder of what wants it; a link whose file is gone does not
+#: count, nor one to a unit that is masked by an empty file or /dev/null. systemctl list-unit-files
+#: would say it too, but makes systemd read every unit file, for half a second on small hosts.
+_SCRIPT = Script(rf"""{BOOTED}
+{SHOW} --property={_PROPERTIES} {" ".join(f"'*.{kind}'" for kind in _KINDS)} || exit
 {FILES}
-{LIST_FILES} || exit
-{END}"""
+for f in /run/systemd/system/*.wants/* /run/systemd/system/*.requires/* \
+  /etc/systemd/system/*.wants/* /etc/systemd/system/*.requires/*; do
+  [ -e "$f" ] || continue
+  state=enabled
+  case $f in /run/systemd/*) state=enabled-runtime ;; esac
+  for d in /run/systemd/system /etc/systemd/system; do
+    [ -e "$d/${{f##*/}}" ] && [ ! -s "$d/${{f##*/}}" ] && state=masked
+  done
+  printf '%s %s\n' "${{f##*/}}" $state
+done
+{END}""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 
 
@@ -42,7 +56,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """The loaded units, and the enablement of every unit file by its name."""
+    """The loaded units, and the state of those that are to start with the host, by name."""
 
     units: tuple[Unit, ...]
     files: Mapping[str, str]
@@ -57,9 +71,9 @@ class Units:
     def is_on(self, name: str) -> bool:
         """Whether the unit *name* runs, or will at the next start.
 
-        An init script that a removed package left behind counts as enabled for systemctl; here a
-        unit must have been loaded, or have a file of its own. One that runs is on, though it was
-        masked, or its file removed, after its start.
+        An init script that a removed package left behind is not enough: a unit must have been
+        loaded, or have a file of its own. One that runs is on, though it was masked, or its file
+        removed, after its start.
         """
         unit = self.get(name)
         if unit is not None and unit.active_state not in ("inactive", "failed"):
@@ -67,7 +81,9 @@ class Units:
         if unit is not None and unit.load_state != "loaded":
             return False
         names = (name, *(unit.names if unit is not None else ()))
-        return any(self.files.get(n, "") in ("enabled", "enabled-runtime") for n in names)
+        states = [self.files.get(each, "") for each in names]
+        states += [unit.file_state] if unit is not None else []
+        return any(state in ("enabled", "enabled-runtime") for state in states)
 
     def failed(self) -> tuple[Unit, ...]:
         """Return the units that have failed, by name; ``load_state`` tells those that are gone."""
@@ -85,7 +101,7 @@ def parse(text: str) -> Units:
     units = tuple(map(_unit, found.units))
     if not units:
         raise CannotAssess("systemctl show: no unit is loaded")
-    files = parse_lines("systemctl list-unit-files", "\n".join(found.files), _file)
+    files = parse_lines("units that are enabled", "\n".join(found.files), _file)
     return Units(units, dict(files))
 
 
