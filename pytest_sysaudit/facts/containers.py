@@ -24,10 +24,19 @@ _CONTAINER = (
     '{"name":{{json .Name}},"privileged":{{json .HostConfig.Privileged}},"mounts":{{json .Mounts}}}'
 )
 #: Nothing is started by being asked: Docker only where its daemon runs, Podman only where something
-#: of it ran since the host was started. Environments of containers, which hold secrets, stay there.
+#: of it ran since the host was started. A snap keeps Docker's pid elsewhere. Environments of
+#: containers, which hold secrets, stay there.
 _SCRIPT = Script(f"""p=
 [ ! -r /run/docker.pid ] || read -r p </run/docker.pid || :
-if [ -n "$p" ] && [ -e "/proc/$p/cmdline" ]; then
+[ -n "$p" ] && [ -e "/proc/$p/cmdline" ] || {{
+p=
+[ ! -S /run/docker.sock ] || for f in /proc/[0-9]*/comm; do
+n=
+{{ read -r n <"$f"; }} 2>/dev/null
+[ "$n" != dockerd ] || {{ p=${{f%/comm}}; p=${{p#/proc/}}; }}
+done
+}}
+if [ -n "$p" ]; then
 echo @arguments
 tr '\\0\\n' '\\n ' <"/proc/$p/cmdline" || exit
 command -v docker >/dev/null || {{ echo 'docker: not found, but its daemon runs' >&2; exit 1; }}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 from lab.fake import FakeTransport
@@ -307,6 +309,27 @@ esac
     return tmp_path
 
 
+@contextmanager
+def _socket(path):
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
+        yield
+    path.unlink()
+
+
+@contextmanager
+def _process(script, *arguments):
+    """A process that has the name of *script*, and waits."""
+    script.write_text("#!/bin/sh\necho\nread line\n")
+    script.chmod(0o755)
+    with subprocess.Popen(
+        [str(script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        child.stdout.readline()
+        yield
+        child.communicate(b"\n")
+
+
 @pytest.mark.parametrize("argv", SHELLS, ids=lambda argv: argv[0])
 def test_runtimes_are_asked_where_they_run(argv, runtime):
     def ask(path):
@@ -333,6 +356,13 @@ def test_runtimes_are_asked_where_they_run(argv, runtime):
     (runtime / "run/libpod/alive").unlink()
     (runtime / "run/docker.pid").write_text("99999999")
     assert ask(f"{runtime}/bin:{tools}") == containers.Containers()
+    (runtime / "run/docker.pid").write_text(str(os.getpid()))
+    (runtime / "run/docker.pid").unlink()
+    assert ask(f"{runtime}/bin:{tools}").docker is None
+    daemon = runtime / "dockerd"
+    with _socket(runtime / "run/docker.sock"), _process(daemon, "-H", "a\nb"):
+        arguments = ask(f"{runtime}/bin:{tools}").docker.arguments
+    assert arguments == ("/bin/sh", str(daemon), "-H", "a b")
     (runtime / "run/docker.pid").write_text(str(os.getpid()))
     (runtime / "bin/docker").unlink()
     (runtime / "bin/tr").symlink_to(shutil.which("tr"))
