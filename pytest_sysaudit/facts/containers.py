@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_sysaudit.errors import Denied, Incomplete
-from pytest_sysaudit.facts.reading import script
+from pytest_sysaudit.facts.reading import ROOT_ONLY, script
 from pytest_sysaudit.transport.base import Command, CommandResult, Script
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ echo @docker
 l=$($d ps -q --no-trunc) || exit
 [ -z "$l" ] || $d inspect --type container --format '{_CONTAINER}' $l || [ $? = 1 ] || exit
 fi
+[ ! -d /run/libpod ] || [ -x /run/libpod ] || exit {ROOT_ONLY}
 if [ -e /run/libpod/alive ]; then
 command -v podman >/dev/null || {{ echo 'podman: not found, but it was in use' >&2; exit 1; }}
 echo @podman

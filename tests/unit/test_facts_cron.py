@@ -330,6 +330,21 @@ def _process(script, *arguments):
         child.communicate(b"\n")
 
 
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="root gives the folder to another user")
+def test_a_folder_of_podman_that_is_closed_is_no_sign_of_its_absence(runtime):
+    (runtime / "run/docker.pid").unlink()
+    (runtime / "run/libpod").chmod(0o700)
+    for folder in (runtime, *runtime.parents):
+        if folder.stat().st_mode & 0o005 != 0o005 and str(folder).count("/") > 1:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    text = containers._SCRIPT.replace("/run/", f"{runtime}/run/")
+    done = subprocess.run([*user, "sh", "-c", text], capture_output=True, text=True, check=False)
+    with pytest.raises(Denied):
+        containers.parse(result(done.stdout, done.returncode, done.stderr))
+
+
 @pytest.mark.parametrize("argv", SHELLS, ids=lambda argv: argv[0])
 def test_runtimes_are_asked_where_they_run(argv, runtime):
     def ask(path):
