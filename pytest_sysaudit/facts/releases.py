@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 #: Words of a release that are a part of its version: el9_3, fc39, deb12.
-_VERSION_WORD = re.compile(r"(?:el|fc|deb|bpo|mga|amzn|ubuntu)\d[\w.]*")
+_VERSION_WORD = re.compile(r"(?:el|fc|deb|mga|amzn|ubuntu)\d\w*|bpo\d*")
 
 
 def flavour(release: str) -> tuple[str, ...]:
