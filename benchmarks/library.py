@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -72,6 +73,7 @@ def main() -> None:
 
     if why := nspawn.why_not():
         sys.exit(why)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # byte code is cached, as it is for users
     packages = (*PACKAGES, "openscap-scanner", "lynis", "linux-base")
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         version = _fetch_content(Path(name))
