@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, Incomplete
 from pytest_sysaudit.facts.base import parse_lines
 from pytest_sysaudit.facts.reading import ABSENT, ROOT_ONLY, complete, script
+from pytest_sysaudit.facts.sshd_connections import questions, samples
 from pytest_sysaudit.text import first_line
-from pytest_sysaudit.transport.base import Command, Script
+from pytest_sysaudit.transport.base import Command, CommandResult, Script
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
 #: Not even a successful ``sshd -T`` of another user is taken: it silently skips folders of included
 #: files that it cannot see. sshd wants to be called by its absolute path. The -f and -o that the
-#: running daemon was started with win over the files; it tells them in its title. ``sshd -T``
-#: leaves Match blocks out, so the files are printed too, included ones where they stand.
-_SCRIPT = Script(f"""sshd=$(command -v sshd) || exit {ABSENT}
+#: running daemon was started with win over the files; it tells them in its title.
+_HEAD = f"""sshd=$(command -v sshd) || exit {ABSENT}
 [ "$(id -u)" = 0 ] || exit {ROOT_ONLY}
 set -f; args= main=/etc/ssh/sshd_config
 pid=$(cat /run/sshd.pid 2>/dev/null)
@@ -33,7 +33,9 @@ while [ $# -gt 1 ] && [ "$2" != '[listener]' ]; do
   esac
   shift
 done
-"$sshd" -T $args || exit
+"""
+#: ``sshd -T`` leaves Match blocks out, so the files are printed too, included ones where they are.
+_SCRIPT = Script(rf"""{_HEAD}"$sshd" -T $args || exit
 echo @files
 set +f
 [ -f "$main" ] || main=/usr/etc/ssh/sshd_config
@@ -48,7 +50,7 @@ walk() (
           walk $(printf '%s' "${{word#???????}} $rest" | tr -d '"=') || exit
           echo @out ;;
         ''|'#'*) ;;
-        *) printf '%s %s\\n' "$word" "$rest" ;;
+        *) printf '%s %s\n' "$word" "$rest" ;;
       esac
     done <"$file" || exit
   done
@@ -66,6 +68,8 @@ _LINE = re.compile(r"([A-Za-z0-9]+)(?:\s*=\s*|\s+)(.*)")
 _TIME = re.compile(r"(?:\d+[smhdw])+")
 #: Settings whose letters count: paths, names of accounts, programs.
 _AS_WRITTEN = re.compile(r"(allow|deny)(users|groups)|banner|.*(command|file|files|keys|directory)")
+#: Settings that may stand several times in a block, of which the files tell the first one.
+_MANY = frozenset({"acceptenv", "allowgroups", "allowusers", "denygroups", "denyusers", "setenv"})
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -76,10 +80,17 @@ class SshdConfig:
     ``config["maxauthtries"]`` is the value as text; a name that stands several times (port,
     hostkey, listenaddress) has its first one. They hold for a connection that no Match block fits;
     `views` says what holds where.
+
+    Attributes:
+        values: all values of each setting.
+        matches: criteria and settings of each Match block, as they stand in the files.
+        asked: what sshd itself says of connections that a block fits, ``sshd -T -C``: criteria,
+            connection and settings.
     """
 
     values: Mapping[str, tuple[str, ...]]
     matches: tuple[tuple[str, Mapping[str, str]], ...] = ()
+    asked: tuple[tuple[str, str, Mapping[str, tuple[str, ...]]], ...] = ()
 
     def __getitem__(self, name: str) -> str:
         return self.every(name)[0]
@@ -115,18 +126,37 @@ class SshdConfig:
     def views(self) -> Mapping[str, SshdConfig]:
         """Return the settings `DEFAULT`, and under each Match block (``Match User root``).
 
-        A block is taken by itself: an earlier one that fits as well would win over it.
+        A block is taken by itself: an earlier one that fits as well would win over it. What sshd
+        says of a connection is a view of its own where neither its block nor the default, nor
+        another block, explains it: the files are not all that counts then.
         """
         found = {DEFAULT: self}
         for criteria, settings in self.matches:
             own = {name: (value,) for name, value in settings.items()}
             found[f"Match {criteria}"] = SshdConfig({**self.values, **own})
+        for criteria, connection, values in self.asked:
+            if any(self._unexplained(name, values) for name in values):
+                found[f"Match {criteria}, asked as {connection}"] = SshdConfig(values)
         return found
+
+    def _unexplained(self, name: str, values: Mapping[str, tuple[str, ...]]) -> bool:
+        """Whether sshd says of a connection what stands nowhere for it."""
+        said = values[name]
+        written = [settings[name] for _, settings in self.matches if name in settings]
+        return (
+            said != self.values.get(name)
+            and not (written and name in _MANY)
+            and (" ".join(said).lower() not in map(str.lower, written))
+        )
 
     def everywhere(self, name: str) -> Mapping[str, str]:
         """Return the value of *name* in each of the `views` that has one of its own."""
-        own = {f"Match {criteria}" for criteria, settings in self.matches if name in settings}
-        return {k: v[name] for k, v in self.views().items() if k == DEFAULT or k in own}
+        found = {DEFAULT: self[name]}
+        found |= {f"Match {place}": own[name] for place, own in self.matches if name in own}
+        for criteria, connection, values in self.asked:
+            if name in values and self._unexplained(name, values):
+                found[f"Match {criteria}, asked as {connection}"] = values[name][0]
+        return found
 
 
 def parse(text: str) -> SshdConfig:
@@ -137,19 +167,37 @@ def parse(text: str) -> SshdConfig:
     """
     lines = complete("sshd -T", text, "@end")
     middle = lines.index("@files") if "@files" in lines else len(lines)
+    values = _settings(lines[:middle])
+    if middle == len(lines):
+        raise Incomplete("sshd: its files were not printed, so its Match blocks are not known")
+    return SshdConfig(values, tuple(_matches(lines[middle + 1 :])))
+
+
+def _settings(lines: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
     values: dict[str, tuple[str, ...]] = {}
 
     def one(line: str) -> None:
         name, _, value = line.partition(" ")
         values[name] = (*values.get(name, ()), value.strip())
 
-    parse_lines("sshd -T", "\n".join(lines[:middle]), one)
+    parse_lines("sshd -T", "\n".join(lines), one)
     missing = [name for name in _ALWAYS_THERE if name not in values]
     if missing:
         raise CannotAssess(f"sshd -T: unknown format, no {', '.join(missing)} in it")
-    if middle == len(lines):
-        raise Incomplete("sshd: its files were not printed, so its Match blocks are not known")
-    return SshdConfig(values, tuple(_matches(lines[middle + 1 :])))
+    return values
+
+
+def parse_asked(text: str, count: int) -> list[Mapping[str, tuple[str, ...]]]:
+    """Parse what ``sshd -T -C`` said of *count* connections; errors as `parse`."""
+    parts: list[list[str]] = []
+    for line in complete("sshd -T -C", text, "@end"):
+        if line == "@as":
+            parts.append([])
+        elif parts:
+            parts[-1].append(line)
+    if len(parts) != count:
+        raise Incomplete("sshd -T -C: it did not say something of each connection")
+    return [_settings(part) for part in parts]
 
 
 def _matches(lines: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -200,8 +248,22 @@ def read(facts: Facts) -> SshdConfig:
         Denied: we are not root.
         CannotAssess: sshd refuses its own configuration; the message holds its reason.
     """
-    result = facts.run(_SCRIPT)
+    config = parse(script(_run(facts, _SCRIPT), "OpenSSH server (sshd)"))
+    if not config.matches:
+        return config
+    found = samples([criteria for criteria, _ in config.matches], facts.accounts)
+    asks = [(criteria, each) for criteria, every in found.items() for each in every]
+    if not asks:
+        return config
+    text = Script(_HEAD + questions([each for _, each in asks]))
+    said = parse_asked(script(_run(facts, text), "OpenSSH server (sshd)"), len(asks))
+    asked = [(*ask, values) for ask, values in zip(asks, said, strict=True)]
+    return replace(config, asked=tuple(asked))
+
+
+def _run(facts: Facts, text: Script) -> CommandResult:
+    result = facts.run(text)
     if result.exit_code not in (0, ABSENT, ROOT_ONLY):
         why = first_line(result.err) or f"exit code {result.exit_code}"
         raise CannotAssess(f"sshd -T: sshd refuses its configuration: {why}")
-    return parse(script(result, "OpenSSH server (sshd)"))
+    return result

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
+from collections.abc import Mapping
 
 import pytest
 
-from pytest_sysaudit.facts import sshd
+from pytest_sysaudit.facts import open_facts, sshd
+from pytest_sysaudit.transport.base import CommandResult
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("sshd") or not shutil.which("unshare"),
@@ -92,3 +95,43 @@ def test_another_file_of_the_daemon_is_read(folder):
     config = run_beside(folder, daemon(title))
     assert config["permitrootlogin"] == "yes"
     assert dict(config.matches) == {"User x": {"maxsessions": "99"}}
+
+
+class Beside:
+    """A transport whose commands see *folder* as /etc/ssh."""
+
+    name = "beside"
+    identity: Mapping[str, str] = {}
+
+    def __init__(self, folder) -> None:
+        self.folder = folder
+
+    def run(self, command, **_options) -> CommandResult:
+        text = command if isinstance(command, str) else shlex.join(command)
+        setup = f"mount --bind {self.folder} /etc/ssh && mount -t tmpfs none /run"
+        argv = ["unshare", "--mount", "sh", "-c", f"{setup} && mkdir /run/sshd\n{text}"]
+        done = subprocess.run(argv, capture_output=True, check=False)
+        return CommandResult(
+            command=command,
+            exit_code=done.returncode,
+            stdout=done.stdout,
+            stderr=done.stderr,
+            started=0,
+            duration=0,
+        )
+
+
+def test_sshd_is_asked_about_connections_that_a_block_fits(folder):
+    (folder / "with blank.conf").write_text("PermitEmptyPasswords yes\n")
+    with (folder / "sshd_config").open("a") as file:
+        file.write('Match Group daemon\nInclude "/etc/ssh/with blank.conf"\nMaxSessions 77\n')
+    config = open_facts(Beside(folder)).sshd
+    asked = {criteria: specs for criteria, *specs in config.asked}
+    assert set(asked) == {"User deploy", "Address 192.0.2.0/24", "Group daemon"}
+    values = {criteria: values for criteria, _, values in config.asked}
+    assert values["User deploy"]["maxauthtries"] == ("9",)
+    assert values["Address 192.0.2.0/24"]["clientaliveinterval"] == ("600",)
+    assert values["Group daemon"]["maxsessions"] == ("77",)
+    odd = config.everywhere("permitemptypasswords")  # of a file that only sshd finds
+    assert [value for place, value in odd.items() if "asked as" in place] == ["yes"]
+    assert not [place for place in config.everywhere("maxsessions") if "asked as" in place]

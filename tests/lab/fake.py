@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_sysaudit.audit import Audit, judge
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
-from pytest_sysaudit.facts import small_files
+from pytest_sysaudit.facts import small_files, sshd
 from pytest_sysaudit.facts.frame import PREAMBLE
 from pytest_sysaudit.host import Host
 from pytest_sysaudit.inventory import model
@@ -75,6 +75,8 @@ class FakeTransport:
             return self._frame(command)
         if isinstance(command, str) and command.endswith(small_files.PREAMBLE):
             return self._small_files(command)
+        if isinstance(command, str) and "\necho @as\n" in command:
+            return self._connections(command)
         return _result(command, *self._answer(command))
 
     def read(self, path: str, *, limit: int = 1 << 24) -> bytes:  # noqa: ARG002 - the protocol's
@@ -106,6 +108,13 @@ class FakeTransport:
 
     def close(self) -> None:
         self.closed = True
+
+    def _connections(self, command: str) -> CommandResult:
+        """Answer of each connection to sshd what it says by default."""
+        code, out, err = self._answer(sshd._SCRIPT)
+        settings = out.decode().partition("@files\n")[0]
+        text = f"@as\n{settings}" * command.count("echo @as\n")
+        return _result(command, code, f"{text}@end\n".encode(), err)
 
     def _names(self, path: str) -> list[str]:
         top = path.rstrip("/") + "/"
