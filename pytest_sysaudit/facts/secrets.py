@@ -119,6 +119,8 @@ class SecretFiles(KeyedTable[Secrets]):
         trees = " ".join(shlex.quote(f"{key.rstrip('/')}/") for key in keys)
         folders = " -o ".join(["! -perm -001", *(f"-name '{name}'" for name in _FOLDERS)])
         endings = " ".join(f"! -name '*.{ending}'" for ending in _ENDINGS)
+        size = f"-size +0 -size -{LARGEST * 2 + 1}"
+        files = f"-type f -perm -004 {size} ! -path '/etc/ssl/certs/*' {endings}"
         grep = shlex.quote(secret_shapes.GREP_FILES)
         return Script(f""": {secret_shapes.OWN}
 set --
@@ -126,9 +128,8 @@ for t in {trees}; do [ ! -e "$t" ] || set -- "$@" "$t"; done
 [ $# != 0 ] || {{ echo @nothing; echo @end; exit; }}
 w=
 ! command -v timeout >/dev/null || w='timeout {SECONDS}'
-{{ $w find "$@" -xdev -path '*
-*' -prune -exec echo @odd \\; -o -type d \\( {folders} \\) -prune \
- -o -type f -perm -004 -size -{LARGEST * 2 + 1} ! -path '/etc/ssl/certs/*' {endings} -print
+{{ $w find "$@" -xdev -type d \\( {folders} \\) -prune -o -path '*
+*' \\( -type d -prune -exec echo @odd \\; -o {files} -exec echo @odd \\; \\) -o {files} -print
 echo "@find $?" >&2; }} |
 awk 'NR > {FILES} {{ print "@cut" | "cat >&2"; exit }}
 /^@/ {{ print | "cat >&2"; next }}

@@ -182,11 +182,24 @@ def test_folders_that_are_not_there_hold_nothing(run):
     assert [(x.findings, x.unseen) for x in found.values()] == [((), ""), ((), "")]
 
 
-def test_a_name_with_a_newline_makes_the_search_incomplete(run, tree):
-    (tree / "a\nb").write_text("DB_PASSWORD=SuperSecret9!\n")
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_name_with_a_newline_makes_the_search_incomplete(run, tree, kind):
+    if kind == "folder":
+        (tree / "a\nb").mkdir()
+    (tree / "a\nb" / "c" if kind == "folder" else tree / "a\nb").write_text("x = 1\n")
     found, _ = search(run, tree)
     with pytest.raises(Incomplete, match="1 names hold a newline"):
         found[str(tree)].require_all()
+
+
+def test_a_name_with_a_newline_does_no_harm_where_nothing_can_be_read(run, tree):
+    (tree / "empty\nfile").touch()
+    (tree / "own\nfile").write_text("x = 1\n")
+    (tree / "own\nfile").chmod(0o600)
+    (tree / "own\nfolder").mkdir(mode=0o700)
+    (tree / "a\nlink").symlink_to("/etc/passwd")
+    found, _ = search(run, tree)
+    found[str(tree)].require_all()
 
 
 def test_a_search_is_cut_and_says_so(run, tree, monkeypatch):
