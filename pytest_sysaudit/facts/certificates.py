@@ -166,7 +166,7 @@ class Certificates(KeyedTable[PemFiles]):
         )
         return Script(f"""set --
 for t in {trees}; do [ ! -e "$t" ] || set -- "$@" "$t"; done
-[ $# = 0 ] || find "$@" -xdev -name '.?*' -prune \
+[ $# = 0 ] || find "$@" -name '.?*' -prune \
  -o \\( -type f -o -type l ! -path '{_TRUSTED_LINKS}' \\) \\( {names} \\) {trusted} \
  -size -{_LARGEST * 2} -exec sh -c {shlex.quote(_LOOK)} sh {{}} + 2>&1
 echo "@end $?\"""")

@@ -36,6 +36,8 @@ _ENDINGS = (
     *("so", "pyc", "o", "a", "gz", "xz", "bz2", "zst", "zip", "jar", "png", "jpg", "gif", "svg"),
     *("ico", "woff", "woff2", "ttf", "pdf", "mo", "po", "css", "map", "crt", "md", "rst", "html"),
 )
+#: File systems that hold files of this host's own: such a one below a folder is searched too.
+_LOCAL = "ext[234]|xfs|btrfs|bcachefs|zfs|f2fs|jfs|reiserfs|overlay|tmpfs|ramfs|vfat|ubifs"
 #: Where only what stands in quotes is a value, as any other word is a name of the program's.
 _PROGRAMS = (
     "c|cc|cpp|cs|cxx|el|erl|ex|go|h|hpp|java|js|jsx|kt|lua|m|mjs|php|pl|pm|py|rb|rs|scala|swift"
@@ -108,7 +110,8 @@ class SecretFiles(KeyedTable[Secrets]):
     """``facts.secrets["/srv"]``: secrets in files of a folder that everybody can read.
 
     A folder that others may not enter hides what is in it, and is left out; so are files over
-    `LARGEST` KiB, binary ones, and libraries. A folder that is not there holds nothing.
+    `LARGEST` KiB, binary ones, libraries, and file systems of other hosts. A folder that is not
+    there holds nothing.
     """
 
     NAME = "secrets"
@@ -126,6 +129,15 @@ class SecretFiles(KeyedTable[Secrets]):
 set --
 for t in {trees}; do [ ! -e "$t" ] || set -- "$@" "$t"; done
 [ $# != 0 ] || {{ echo @nothing; echo @end; exit; }}
+while read -r x m k x; do
+case $k in {_LOCAL}) ;; *) continue;; esac
+for t in {trees}; do
+case $m in
+"$t"*\\\\*) echo "$m: a file system that was not searched" >&2;;
+"$t"?*) set -- "$@" "$m/";;
+esac
+done
+done </proc/self/mounts || exit
 w=
 ! command -v timeout >/dev/null || w='timeout {SECONDS}'
 {{ $w find "$@" -xdev -type d \\( {folders} \\) -prune -o -path '*

@@ -177,6 +177,30 @@ def test_only_what_everybody_can_read_is_looked_into(run, tree):
     assert found["/nowhere"].unseen == ""
 
 
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="root mounts")
+def test_a_file_system_below_a_folder_is_searched_too(run, tree):
+    tree = tree.rename(tree.with_name("plain"))
+    script = f"""mkdir {tree}/a '{tree}/b c' {tree}/d
+mount -t tmpfs tmpfs {tree}/a || exit 99
+mount -t sysfs sysfs {tree}/d
+echo DB_PASSWORD=SuperSecret9! >{tree}/a/x
+"""
+    text = SecretFiles.command([str(tree)])
+    answer = run(f"{script}{text}", "unshare", "--mount")
+    if answer.exit_code == 99 or b"unshare" in answer.stderr:
+        pytest.skip("nothing can be mounted here")
+    found = SecretFiles.parse([str(tree)], answer)[str(tree)]
+    assert [one.path for one in found] == [f"{tree}/a/x"]
+    found.require_all()
+    (tree / "a").rmdir()
+    (tree / "b c").rmdir()
+    (tree / "d").rmdir()
+    answer = run(script.replace(f"{tree}/a |", f"'{tree}/b c' |") + text, "unshare", "--mount")
+    with pytest.raises(Incomplete, match="not searched"):
+        SecretFiles.parse([str(tree)], answer)[str(tree)].require_all()
+
+
 def test_folders_that_are_not_there_hold_nothing(run):
     found, _ = search(run, "/nowhere", "/no/where")
     assert [(x.findings, x.unseen) for x in found.values()] == [((), ""), ((), "")]
