@@ -58,6 +58,15 @@ REQUIRED = {
     ],
     "modules": [f"-a always,exit -S init_module,finit_module,delete_module {_USER}"],
 }
+
+
+def _rules(texts):
+    """Return each of *texts* with the rule that it is."""
+    return [pair for text in texts for pair in parse_rules(text)]
+
+
+#: Asked for ahead, whether or not the inventory wants others.
+WATCHED = tuple(rule.watch for each in REQUIRED.values() for _, rule in _rules(each) if rule.watch)
 #: What newer machines never had: they only know the forms with a folder.
 _OLD_CALLS = frozenset({"chmod", "chown", "lchown", "creat", "open", "unlink", "rename"})
 _NEW_MACHINES = ("aarch64", "riscv64", "loongarch64")
@@ -117,17 +126,15 @@ def _missing(host, required):
     """Yield the required rules that those in force do not cover."""
     machine, rules = host.facts.uname.machine, host.facts.auditd.rules
     wanted = [(topic, *pair) for topic, texts in required.items() for pair in _rules(texts)]
-    host.facts.paths.ask(rule.watch for _, _, rule in wanted if rule.watch)
+    watched = {rule.watch for _, _, rule in wanted if rule.watch}
+    host.facts.paths.ask([path for path in WATCHED if path in watched])
+    host.facts.paths.ask(sorted(watched))
     for topic, text, rule in wanted:
         if rule.watch and not host.facts.paths[rule.watch].holds("e"):
             continue
         lacks = [arch for arch, each in _by_width(rule, machine) if uncovered(each, rules)]
         if lacks:
             yield f"{topic}: {text} {listed(filter(None, lacks))}".rstrip()
-
-
-def _rules(texts):
-    return [pair for text in texts for pair in parse_rules(text)]
 
 
 def _by_width(rule, machine):

@@ -97,7 +97,8 @@ def test_no_restart_is_pending(host, audit):
         bad.append(f"waiting: {listed(boot.waits)}")
     if not boot.container and not audit.inputs.foreign_kernel:
         bad += _kernels_ahead(host)
-    assert not bad, f"a restart is pending: {listed(bad)}"
+    installed = f" (installed: {listed(boot.kernels)})" if boot.kernels else ""
+    assert not bad, f"a restart is pending: {listed(bad)}{installed}"
     if boot.container or audit.inputs.foreign_kernel:
         audit.not_applicable("nothing asks for a restart, and the kernel is not this host's own")
     boot.whole()

@@ -33,7 +33,7 @@ has=
 done </proc/net/if_inet6
 [ -z "$has" ] || echo inet6
 echo @nft
-if command -v nft >/dev/null; then nft -j list ruleset || echo "@failed"
+if command -v nft >/dev/null; then nft -j list ruleset || echo "@failed"; echo
 else echo "@missing"; fi
 if ! command -v nft >/dev/null; then
 save nft-ip iptables-nft-save iptables-save

@@ -52,8 +52,9 @@ WRITTEN = """## rules
 -w /etc/passwd/ -p wa -k identity
 -e 2
 """
-#: Two of the required paths: one is there.
-PATHS = "ef\0: no such file\n\0" + "81a4 0 0 9 9 9 1 root:root\n" + "\0@end\n"
+#: What is said of a path that is there, and of one that is not.
+THERE = "ef\0" + "81a4 0 0 9 9 9 1 root:root\n" + "\0@end\n"
+NOWHERE = ": no such file\n\0\0@end\n"
 
 
 def files(conf=CONF, written=WRITTEN, denied=()):
@@ -71,7 +72,8 @@ MORE = {
     "audit": ("auditctl -s", AUDIT),
     "files": ("d 1 /etc/audit", files()),
     "machine": ("uname", "Linux 6.1 x86_64\n"),
-    "paths": ("/etc/no-such-file", PATHS),
+    "path": ("in /etc/passwd; do", THERE),
+    "other": ("in /etc/no-such-file; do", NOWHERE),
 }
 CONTAINER = breaks("boot", "container\n", "container lxc\n")
 NO_BOOT = (answers("boot", CUT),)
@@ -121,7 +123,8 @@ CASES = [
             *NO_AUDIT,
             breaks("audit", "-w /etc", "what /etc"),
             answers("machine", (127, "", "uname: not found")),
-            answers("paths", CUT),
+            answers("path", CUT),
+            answers("other", ": Permission denied\n\0\0@end\n"),
         ),
         absent=NOT_HERE,
         passes=(
