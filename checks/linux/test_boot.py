@@ -101,7 +101,7 @@ def test_no_restart_is_pending(host, audit):
     assert not bad, f"a restart is pending: {listed(bad)}{installed}"
     if boot.container or audit.inputs.foreign_kernel:
         audit.not_applicable("nothing asks for a restart, and the kernel is not this host's own")
-    boot.whole()
+    boot.whole("/boot")
     if not boot.kernels:
         audit.not_applicable("nothing asks for a restart, and no kernel is installed here")
 

@@ -101,15 +101,19 @@ class Boot:
         if self.container:
             raise NotApplicable(f"this is a container ({self.container}) without its own kernel")
 
-    def whole(self) -> None:
+    def whole(self, *paths: str) -> None:
         """Return if all that was looked for below /boot could be seen.
+
+        Args:
+            paths: those that matter; none: all.
 
         Raises:
             Denied: some of it may not be read.
             CannotAssess: /boot is not mounted.
         """
-        if self.refused:
-            raise Denied(f"{', '.join(self.refused)}: permission denied; reading it needs root")
+        refused = [path for path in self.refused if not paths or path in paths]
+        if refused:
+            raise Denied(f"{', '.join(refused)}: permission denied; reading it needs root")
         if self.unmounted:
             raise CannotAssess("/boot is not mounted, so what stands there is not known")
 
