@@ -12,17 +12,22 @@ from pytest_sysaudit.facts import units
 SHELLS = [
     argv for argv in (["dash"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(argv[0])
 ]
+#: It prints what stands in a file for the second question.
+SYSTEMCTL = """#!/bin/sh
+case $1 in
+show) printf 'Id=a.service\\nLoadState=loaded\\nActiveState=inactive\\n' ;;
+list-units) cat FOLDER/failed 2>/dev/null; [ ! -e FOLDER/broken ] ;;
+esac
+"""
 
 
 @pytest.fixture(params=SHELLS, ids=lambda argv: argv[0])
 def read(request, tmp_path):
     """Run the script with folders below a temporary one, and a systemctl that knows one unit."""
     tool = tmp_path / "systemctl"
-    tool.write_text(
-        "#!/bin/sh\nprintf 'Id=a.service\\nLoadState=loaded\\nActiveState=inactive\\n'\n"
-    )
+    tool.write_text(SYSTEMCTL.replace("FOLDER", str(tmp_path)))
     tool.chmod(0o755)
-    script = units._SCRIPT.replace("systemctl show", f"{tool} show")
+    script = units._SCRIPT.replace("systemctl ", f"{tool} ")
     for name in ("/run/systemd", "/etc/systemd"):
         (tmp_path / name.lstrip("/") / "system").mkdir(parents=True)
         script = script.replace(name, f"{tmp_path}{name}")
@@ -97,3 +102,29 @@ def test_what_systemd_says_of_a_loaded_unit_counts():
     assert not units.parse(text.format("static")).is_on("a.service")
     gone = text.replace("loaded", "not-found")
     assert not units.parse(gone.format("enabled")).is_on("a.service")
+
+
+def test_what_has_failed_is_told_of_every_kind(read):
+    root, run = read
+    (root / "failed").write_text(
+        "srv-x\\x20y.mount loaded failed failed /srv/x * y\n"
+        "* -.swap not-found failed failed Swap\n-.mount loaded failed failed /\n"
+        "a.service loaded failed failed A\n"
+        "session-c1.scope loaded failed failed Session c1 of User x\n"
+    )
+    found = run()
+    assert [unit.name for unit in found.failed()] == [
+        "-.mount",
+        "-.swap",
+        "session-c1.scope",
+        "srv-x\\x20y.mount",
+    ]
+    assert found.get("-.swap").load_state == "not-found"
+    assert found.get("a.service").active_state == "inactive"
+
+
+def test_a_list_that_failed_is_no_table(read):
+    root, run = read
+    (root / "broken").touch()
+    with pytest.raises(subprocess.CalledProcessError):
+        run()
