@@ -17,7 +17,8 @@ def _fits(path, patterns):
 
 def _replaced(host, processes):
     """Return the paths of deleted programs at which another file stands now."""
-    paths = sorted({process.executable for process in processes if process.deleted})
+    every = {process.executable for process in processes if process.deleted}
+    paths = sorted(path for path in every if not path.startswith("/memfd:"))  # never was on disk
     host.facts.paths.ask(paths)
     return {path for path in paths if host.facts.paths[path].holds("e")}
 

@@ -64,7 +64,6 @@ def replaced(there):
 MORE = {
     "process_files": ("sys/fs/file-nr", (0, PROCESS_FILES, KERNEL_THREAD)),
     "replaced": ("for p in /usr/sbin/nginx;", replaced(there=False)),
-    "memfd": ("for p in /memfd:", replaced(there=False)),
     "pressure": ("cd /proc/pressure", f"{PRESSURE}@end\n"),
     "sensors": ("/sys/class/hwmon", SENSORS),
     "raid": ("/proc/mdstat", RAID),
