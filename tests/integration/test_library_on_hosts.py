@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from xml.etree import ElementTree as ET
 
 import pytest
 from lab import hardened, library, nspawn, tinyhost, weak
@@ -35,7 +36,12 @@ def machines():
 def run(machines, tmp_path_factory):
     """The weak host and the hardened one."""
     hosts = {name: machines[name].entry() | SETTINGS[name] for name in machines}
-    return library.audit(tmp_path_factory.mktemp("library"), hosts, inputs=library.IDLE)
+    folder = tmp_path_factory.mktemp("library")
+    reports = [
+        f"--audit-report=junit={folder / 'junit.xml'}",
+        f"--audit-report=html={folder / 'report.html'}",
+    ]
+    return library.audit(folder, hosts, *reports, inputs=library.IDLE)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +81,24 @@ def test_the_hardened_host_is_clean_and_no_trap_fires(run):
     assert set(judged) == library.declared()
 
 
+@pytest.mark.parametrize("line", hardened.SET)
+def test_the_traps_are_set(machines, line):
+    assert machines["hardened"].run(line).returncode == 0
+
+
+def test_odd_names_come_through_in_every_report(run):
+    """A line break and a byte that is no UTF-8, both in names of files."""
+    said = run.messages("weak", "files.ww-files")
+    assert "two\\nlines" in said
+    assert "odd\\xffbyte" in said
+    junit = ET.parse(run.folder / "junit.xml").getroot()
+    told = [node.get("message", "") + (node.text or "") for node in junit.iter("failure")]
+    page = (run.folder / "report.html").read_text()
+    for name in ("odd\\xffbyte", "lines"):
+        assert any(name in text for text in told)
+        assert name in page
+
+
 @pytest.mark.parametrize("host", ["weak-ordinary", "hardened-ordinary"])
 def test_an_ordinary_user_gets_no_pass_for_what_only_root_sees(ordinary, host):
     judged = ordinary.verdicts(host)
@@ -99,11 +123,19 @@ def test_no_secret_is_in_any_report(run):
 def test_a_tiny_host_is_assessed_as_far_as_it_goes(tmp_path):
     """Busybox and dropbear: what is missing does not apply, and nothing is a guess."""
     with tiny_host() as machine:
-        done = library.audit(tmp_path, {"tiny": machine.entry()}, inputs=library.IDLE)
+        done = library.audit(tmp_path / "root", {"tiny": machine.entry()}, inputs=library.IDLE)
+        user = {"tiny": machine.entry("auditor")}
+        ordinary = library.audit(tmp_path / "user", user, inputs=library.IDLE)
     found = {control: verdict.value for control, verdict in done.verdicts("tiny").items()}
     assert set(found) == library.declared()
     wrong = {c: v for c, v in found.items() if tinyhost.expected(c) not in ("", v)}
     assert wrong == {}, {control: done.rows["tiny"][control] for control in wrong}
+    guessed = {
+        control
+        for control, verdict in ordinary.verdicts("tiny").items()
+        if verdict is Verdict.PASS and library.needs_root(control)
+    }
+    assert guessed == set()
 
 
 @pytest.fixture(scope="module")

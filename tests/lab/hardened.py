@@ -202,6 +202,19 @@ TRAPS = [
     "mkdir -p /usr/local/lib/sysctl.d",
     write("/usr/local/lib/sysctl.d/99-lab.conf", "kernel.randomize_va_space = 0"),
 ]
+#: Shell lines that say whether the traps are there.
+SET = (
+    r"grep -q '^news:\*LK\*:' /etc/shadow && grep -q '^mail:!!:' /etc/shadow",
+    "dpkg-query -W -f '${db:Status-Abbrev}' vsftpd | grep -q ^rc",
+    "dpkg-query -W -f '${db:Status-Abbrev}' inetutils-telnetd | grep -q ^rc",
+    "systemctl is-enabled vsftpd 2>/dev/null; test -x /etc/init.d/vsftpd",
+    "systemctl cat cups.service >/dev/null && ! systemctl -q is-active cups",
+    "systemctl -q is-active rsyncd-metrics && dpkg -s telnetd-monitor >/dev/null",
+    "test -k /srv/drop && grep -q DB_PASSWORD /opt/app/example.env",
+    "grep -q '= 0' /etc/sysctl.d/10-lab.conf /usr/local/lib/sysctl.d/99-lab.conf",
+    "grep -q 'X11Forwarding yes' /etc/ssh/sshd_config.d/20-late.conf",
+    "ss -Hltn | grep -q :22",
+)
 HARDENED = [
     FRESH_LISTS,
     *_ACCOUNTS,

@@ -37,7 +37,7 @@ ROOT_ONLY = (
     *("tls.*", "container.daemon", "container.privileged", "integrity.installed"),
 )
 #: What he is only told where a part that is open to everybody says enough.
-PARTLY = ("container.tcp", "integrity.scheduled")
+PARTLY = ("container.tcp", "integrity.scheduled", "log.no-listen")
 #: What looks like one of these, and is open to everybody.
 OPEN = ("ssh.client", "ssh.config-mode", "ssh.hostkey-mode", "ssh.wire", "sudo.mode")
 #: A plugin that counts what goes over the wire; the commands of the plan ride with the login.
@@ -101,6 +101,7 @@ class Audited:
         trips: what each host was asked after its login.
         wall: seconds.
         said: all that the run printed and wrote.
+        folder: where its files are.
     """
 
     code: int
@@ -108,6 +109,7 @@ class Audited:
     trips: Mapping[str, list[Any]]
     wall: float
     said: str
+    folder: Path
 
     def verdicts(self, target: str) -> dict[str, Verdict]:
         """Return the worst verdict of each control."""
@@ -159,5 +161,6 @@ def audit(
         path.stem.removeprefix("trips-"): json.loads(path.read_text())
         for path in folder.glob("trips-*.json")
     }
-    said = done.stdout + done.stderr + report.read_text()
-    return Audited(done.returncode, rows, trips, wall, said)
+    said = done.stdout + done.stderr
+    said += "".join(path.read_text() for path in folder.iterdir() if path.is_file())
+    return Audited(done.returncode, rows, trips, wall, said, folder)

@@ -6,6 +6,11 @@ from lab.dockerlike import docker
 from lab.plant import Plant, port, service, unit, write
 
 _FAILED = "Failed password for root from 203.0.113.9 port 4022 ssh2"
+#: It is only there when the daemon has written it down.
+_BURST = f"""i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo '{_FAILED}'; done |
+logger -p auth.info -t 'sshd[77]'
+i=0; until [ "$(grep -c 203.0.113.9 /var/log/auth.log)" -ge 60 ]; do
+i=$((i+1)); [ $i -lt 100 ] || exit 1; sleep 0.1; done"""
 _FULL = """mkdir /srv/full; mount -t tmpfs -o size=1m full /srv/full
 head -c 1020000 /dev/zero >/srv/full/data"""
 _MANY = """mkdir /srv/many; mount -t tmpfs -o nr_inodes=20 many /srv/many
@@ -52,11 +57,7 @@ PLANTS: dict[str, Plant] = {
         "/etc/rsyslog.conf", "sed -i 's/^.FileCreateMode.*/$FileCreateMode 0666/' /etc/rsyslog.conf"
     ),
     "log.rotate": Plant("logrotate"),
-    "log.patterns": Plant(
-        "203.0.113.9",
-        running=f"i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo '{_FAILED}'; done"
-        " | logger -p auth.info -t 'sshd[77]'",
-    ),
+    "log.patterns": Plant("203.0.113.9", running=_BURST),
     "time.daemon": Plant("no time daemon"),
     "time.synced": Plant("no time daemon"),
     "time.sources": Plant(
