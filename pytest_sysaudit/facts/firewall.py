@@ -137,7 +137,8 @@ def with_iptables(firewall: Firewall, text: str) -> Firewall:
 
 
 def _is_unclear(firewall: Firewall) -> bool:
-    every = (rule for ruleset in firewall.filter.rulesets for rule in ruleset.rules())
+    asked = (ruleset for ruleset in firewall.filter.rulesets if ruleset.bases)
+    every = (rule for ruleset in asked for rule in ruleset.rules())
     return any(condition.kind == "unknown" for rule in every for condition in rule.conditions)
 
 

@@ -40,7 +40,7 @@ def parse(text: str) -> tuple[Ruleset, ...]:
                 bases.setdefault(table, []).append(base)
         elif kind == "rule":
             table = item["family"], item["table"]
-            tables[table][item["chain"]] += _rules(item["expr"], table, sets)
+            tables[table][item["chain"]] += _rules(item.get("expr", ()), table, sets)
     return tuple(
         Ruleset(
             f"{table[0]} {table[1]}",

@@ -224,6 +224,14 @@ class Filter:
         """Whether some rule opens the packet's port."""
         return any(ruleset.opens(packet) for ruleset in self.rulesets)
 
+    def distinct(self, devices: Iterable[str]) -> tuple[str, ...]:
+        """Return one of those *devices* that no rule tells apart, for each such group."""
+        every = sorted(self._values("device"))
+        groups: dict[tuple[bool, ...], str] = {}
+        for name in devices:
+            groups.setdefault(tuple(fnmatch.fnmatchcase(name, each) for each in every), name)
+        return tuple(groups.values())
+
     def free_port(self) -> int:
         """Return a port that no rule is about, if there is one."""
         every = self.named_ports()
@@ -233,6 +241,10 @@ class Filter:
 
     def named_ports(self) -> tuple[str, ...]:
         """Return the ports that rules are about: ``22``, ``1000-2000``."""
+        return tuple(sorted(self._values("port")))
+
+    def _values(self, kind: str) -> set[str]:
+        """Return all values of the conditions of *kind*."""
         rules = (rule for ruleset in self.rulesets for rule in ruleset.rules())
-        each = (c.values for rule in rules for c in rule.conditions if c.kind == "port")
-        return tuple(sorted({value for values in each for value in values}))
+        each = (c.values for rule in rules for c in rule.conditions if c.kind == kind)
+        return {value for values in each for value in values}

@@ -293,6 +293,12 @@ def test_a_port_that_is_closed_before_it_is_opened_is_not_open():
         assert not rules(chains).opens(ANY)
 
 
+def test_interfaces_that_no_rule_tells_apart():
+    names = ["eth0", "wg0", "eth1", "wg1", "lo"]
+    assert rules(PRINTED).distinct(names) == ("eth0", "wg0", "lo")
+    assert rules({"input": []}).distinct(names) == ("eth0",)
+
+
 def test_where_every_port_has_a_rule_none_is_free():
     wide = Rule((Condition("port", ("1-65535",)),), "accept")
     assert Filter((Ruleset("a", {"x": (wide,)}),)).free_port() == 54321
@@ -351,6 +357,8 @@ def test_conditions_that_nft_does_not_tell_are_asked_of_iptables():
     assert [each.name for each in found.filter.rulesets] == ["ip filter", "ip6 filter"]
     with pytest.raises(CannotAssess):
         table(text, save=(1, "@ip\n", "why"))
+    elsewhere = text.replace("filter", "nat")  # it has no say in who gets in
+    assert table(elsewhere, save=(1, "", "why")).filter.verdict(NEW) == "accept"
 
 
 @pytest.mark.parametrize(
