@@ -163,8 +163,9 @@ def test_no_security_update_is_pending(host, audit):
 
     Fix: `apt-get upgrade` (`dnf upgrade`, `apk upgrade`), better by unattended-upgrades. Lists that
     are older than the input `days` say nothing, so the check is an error then: fetch them first.
-    `allowed` names packages that may wait. Where the lists do not tell security updates from
-    others, every update counts.
+    `allowed` names packages that may wait. With apt, what counts are archives that have "security"
+    in their name, and without one the check is an error. dnf counts what its repositories call
+    security, or every update if one of them does not say; apk counts every update.
     """
     updates = host.facts.updates
     pending = [each for each in updates.pending if each.name not in audit.inputs.allowed]

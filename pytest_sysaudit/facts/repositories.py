@@ -36,6 +36,8 @@ _APT = ("/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list")
 _DEB822 = "/etc/apt/sources.list.d/*.sources"
 _MAIN = ("/etc/dnf/dnf.conf", "/etc/yum.conf", "/etc/zypp/zypp.conf")
 _REPOS = ("/etc/yum.repos.d/*.repo", "/etc/zypp/repos.d/*.repo", "/etc/distro.repos.d/*.repo")
+#: zypp checks signatures unless told not to, dnf and yum only if they are told to.
+_ZYPP = "/etc/zypp/"
 _APK = ("/etc/apk/repositories", "/etc/apk/repositories.d/*.list")
 _APK_CONFIG = "/etc/apk/config"
 ROWS: Mapping[str, Sequence[str]] = {
@@ -137,7 +139,8 @@ def _rpm(main: Sequence[Texts], repos: Sequence[Texts]) -> Iterator[tuple[str, l
             for number, name, fields in _sections(text):
                 if not _on(fields.get("enabled", "1")):
                     continue
-                check = fields.get("gpgcheck", usual.get("gpgcheck", ""))
+                default = "1" if path.startswith(_ZYPP) else ""
+                check = fields.get("gpgcheck", usual.get("gpgcheck", default))
                 bad = [] if _on(check) else [f"{path}:{number}: [{name}] gpgcheck is {check or 0}"]
                 yield f"{name} {_shown(fields.get('baseurl', ''))}".strip(), bad
 

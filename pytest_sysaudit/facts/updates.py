@@ -79,7 +79,7 @@ echo @end""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 USES = ("packages",)
 _DATE = re.compile(r"(.*):(Date|Valid-Until): (.*)")
-_RPM_LINE = re.compile(r"(\S+)\.\w+\s+(\S+)\s+(\S+)")
+_RPM_NAME = re.compile(r"(\S+)\.\w+")
 _APK_LINE = re.compile(r"(\S+)-(\d\S*?-r\d+)\s+<\s+(\S+)")
 _DAY = 86400
 
@@ -178,15 +178,19 @@ def _of_apt(lines: Iterable[str], packages: Packages) -> Iterator[Update]:
 
 
 def _of_dnf(lines: Iterable[str], packages: Packages) -> Iterator[Update]:
+    """Yield name, version and repository, three words each: a long name has a line of its own."""
     versions: Mapping[str, str] = {package.name: package.version for package in packages}
+    words: list[str] = []
     for line in lines:
         if line.startswith("Obsoleting"):
-            return
-        match = _RPM_LINE.fullmatch(line.strip())
-        if match is not None:
-            yield Update(match[1], versions.get(match[1], ""), match[2])
-        elif line.strip() and not line.startswith(("Security:", "Last metadata")):
+            break
+        if not line.startswith(("Security:", "Last metadata")):
+            words += line.split()
+    for name, version, _ in zip(words[::3], words[1::3], words[2::3], strict=True):
+        match = _RPM_NAME.fullmatch(name)
+        if match is None:
             raise ValueError("not a line of check-update")
+        yield Update(match[1], versions.get(match[1], ""), version)
 
 
 def _of_apk(lines: Sequence[str]) -> Iterable[Update]:

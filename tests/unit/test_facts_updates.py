@@ -116,6 +116,8 @@ seen {NOW - 86400}
 @lists
 
 openssl.x86_64      1:3.0.7-25.el9   baseos
+a-very-long-name-that-dnf-puts-on-a-line-of-its-own.noarch
+                    1.0-2.el9        appstream
 glibc.i686          2.34-83.el9      baseos
 Obsoleting Packages
 grub2-tools.x86_64  1:2.06-70.el9    baseos
@@ -127,6 +129,7 @@ def test_updates_of_dnf_and_apk():
     packages = Packages("rpm", (Package("openssl", "3.0.7-24.el9", "x86_64"),))
     found = updates.parse(DNF, packages)
     assert found.pending == (
+        Update("a-very-long-name-that-dnf-puts-on-a-line-of-its-own", "", "1.0-2.el9"),
         Update("glibc", "", "2.34-83.el9"),
         Update("openssl", "3.0.7-24.el9", "1:3.0.7-25.el9"),
     )
@@ -323,6 +326,12 @@ def test_repositories_of_dnf(main, repo, count):
     assert found.sources == ("main-repo https://r.example/",)
     assert len(found.unsigned) == count
     assert all("[main-repo] gpgcheck is" in each for each in found.unsigned)
+
+
+def test_zypp_checks_signatures_by_itself():
+    files = {"/etc/zypp/repos.d/a.repo": "[a]\nbaseurl=http://x\n[b]\ngpgcheck=0\n"}
+    found = repositories.read(Tables("rpm", files)).unsigned
+    assert found == ("/etc/zypp/repos.d/a.repo:3: [b] gpgcheck is 0",)
 
 
 def test_repositories_of_apk():
