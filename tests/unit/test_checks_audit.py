@@ -184,6 +184,23 @@ def test_every_check_of_the_audit_has_rows():
     assert not uncovered(CASES, test_auditd, test_audit_rules)
 
 
+@pytest.mark.parametrize(
+    ("broken", "verdict"),
+    [
+        ((answers("built", ABSENT),), "pass"),
+        ((answers("built", ABSENT), answers("services", UNITS)), "fail"),
+        ((answers("services", ABSENT), breaks("audit", "pid 605", "pid 0")), "fail"),
+        ((answers("services", ABSENT), answers("audit", ABSENT)), "fail"),
+        ((answers("services", ABSENT), answers("audit", NOT_ROOT)), "error"),
+        ((answers("services", ABSENT), breaks("built", "auditd", "other")), "fail"),
+        ((answers("built", ABSENT), answers("services", ABSENT)), "pass"),
+    ],
+)
+def test_a_daemon_without_systemd_or_packages(broken, verdict):
+    case = Case(test_auditd.test_audit_daemon_runs, more=MORE)
+    assert case.judge(*broken)[0] == verdict
+
+
 def test_the_message_names_subject_rule_and_width():
     case = Case(
         test_audit_rules.test_audit_rules_cover_what_matters,
