@@ -32,12 +32,12 @@ ROOT_ONLY = (
     *("account.hash-strength", "account.nis", "account.root-path", "audit.boot", "audit.config"),
     *("audit.immutable", "audit.rules", "boot.*", "cron.jobs-safe", "cron.suspicious", "files.*"),
     *("health.deleted-exe", "health.fds", "health.restart-needed", "health.tmp-exec"),
-    *("kernel.reboot", "log.patterns", "net.firewall*", "package.verify", "perm.cron"),
+    *("log.patterns", "net.firewall*", "package.verify", "perm.cron"),
     *("perm.var-log", "secret.history", "secret.netrc", "secret.ssh-keys", "ssh.*", "sudo.*"),
     *("tls.*", "container.daemon", "container.privileged", "integrity.installed"),
 )
 #: What he is only told where a part that is open to everybody says enough.
-PARTLY = ("container.tcp", "integrity.scheduled", "log.no-listen")
+PARTLY = ("container.tcp", "integrity.scheduled", "kernel.reboot", "log.no-listen")
 #: What looks like one of these, and is open to everybody.
 OPEN = ("ssh.client", "ssh.config-mode", "ssh.hostkey-mode", "ssh.wire", "sudo.mode")
 #: A plugin that counts what goes over the wire; the commands of the plan ride with the login.
