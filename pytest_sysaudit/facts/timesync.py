@@ -43,7 +43,10 @@ case $seen in *" chronyd "*)
   else echo 'missing chronyc'; fi
 esac
 case $seen in *" systemd-timesyn "*)
-  [ -e /run/systemd/timesync/synchronized ] && echo timesync
+  if [ -d /run/systemd/timesync ]; then
+    told=$(find /run/systemd/timesync/synchronized -mmin -1440 2>/dev/null)
+    echo "timesync ${told:+yes}"
+  fi
   if command -v timedatectl >/dev/null; then
     echo @timesyncd
     timedatectl show-timesync --no-pager 2>&1
@@ -113,7 +116,7 @@ def parse(text: str) -> Timesync:
     says: list[bool | None] = []
     offset: float | None = None
     sources: set[str] | None = None
-    for one, gap, some in _told("timesync" in lines, sections):
+    for one, gap, some in _told(_values(lines, "timesync"), sections):
         says.append(one)
         offset = gap if gap is not None else offset
         sources = sources if some is None else (sources or set()) | set(some)
@@ -133,13 +136,13 @@ def parse(text: str) -> Timesync:
 _Told = tuple[bool | None, float | None, Iterable[str] | None]
 
 
-def _told(timesync: bool, found: Mapping[str, Sequence[str]]) -> Iterable[_Told]:
+def _told(timesync: Sequence[str], found: Mapping[str, Sequence[str]]) -> Iterable[_Told]:
     if "chrony" in found:
         yield (*_chrony(found["chrony"]), _chrony_sources(found.get("sources", ())))
-    if "timesyncd" in found:
-        yield True if timesync else None, None, _timesyncd(found["timesyncd"])
-    elif timesync:
-        yield True, None, None
+    if timesync or "timesyncd" in found:
+        # it touches a file whenever it hears from a server; old ones have no folder for it
+        follows = timesync[0].strip() == "yes" if timesync else None
+        yield follows, None, _timesyncd(found.get("timesyncd", ()))
     if "ntpq" in found:
         yield (*_ntpq(found["ntpq"]), _peers(found.get("peers", ())))
     if "ntpctl" in found:

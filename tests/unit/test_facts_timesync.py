@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -91,11 +93,13 @@ def test_sources_that_chronyd_does_not_tell(said, sources):
     ],
 )
 def test_timesyncd(said, sources):
-    found = parse(f"{TIMESYNCD}timesync\n@timesyncd\n{said}@\n")
+    found = parse(f"{TIMESYNCD}timesync yes\n@timesyncd\n{said}@\n")
     assert (found.daemons, found.synchronized) == (("systemd-timesyncd",), True)
     assert found.sources == sources
     assert parse(f"{TIMESYNCD}@timesyncd\n{said}@\n").synchronized is None
-    assert parse(f"{TIMESYNCD}timesync\nmissing timedatectl\n").synchronized is True
+    assert parse(f"{TIMESYNCD}timesync \n@timesyncd\n{said}@\n").synchronized is False
+    found = parse(f"{TIMESYNCD}timesync yes\nmissing timedatectl\n")
+    assert (found.synchronized, found.sources) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -161,3 +165,22 @@ def test_the_reading_script_runs_in_every_shell(shell):
     done = subprocess.run([*shell, "-c", timesync._SCRIPT], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert timesync.parse(done.stdout.decode()).daemons is not None
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda argv: argv[0])
+@pytest.mark.parametrize(
+    ("age", "line"), [(60, "timesync yes"), (90000, "timesync "), (None, "timesync ")]
+)
+def test_when_timesyncd_last_heard_from_a_server(shell, age, line, tmp_path):
+    (tmp_path / "proc/7").mkdir(parents=True)
+    (tmp_path / "proc/7/comm").write_text("systemd-timesyn\n")
+    (tmp_path / "run/systemd/timesync").mkdir(parents=True)
+    if age is not None:
+        path = tmp_path / "run/systemd/timesync/synchronized"
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    script = timesync._SCRIPT.replace("/run/", f"{tmp_path}/run/").replace(
+        "/proc", f"{tmp_path}/proc"
+    )
+    done = subprocess.run([*shell, "-c", script], capture_output=True, check=True)
+    assert line in done.stdout.decode().split("\n")
