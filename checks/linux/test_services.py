@@ -211,7 +211,7 @@ def test_nfs_exports_are_limited(host, audit):
         audit.not_applicable("nothing is exported")
     judged = [export for export in exports if export.path not in audit.inputs.allowed]
     bad = [f"{e}: rw for everybody" for e in judged if e.is_public and e.has("rw", "ro")]
-    bad += [f"{e}: no_root_squash" for e in judged if e.has("no_root_squash", "root_squash")]
+    bad += [f"{e}: {e.root}" for e in judged if e.root]
     assert not bad, listed(bad)
 
 

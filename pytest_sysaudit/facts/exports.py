@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ _FILES = ("/etc/exports", "/etc/exports.d/*.exports", ETAB)
 ROWS: Mapping[str, Sequence[str]] = {"texts": _FILES}
 _WORD = re.compile(r'"[^"]*"\S*|\S+')
 _CLIENT = re.compile(r"([^()]*)(?:\(([^()]*)\))?")
-_EVERYBODY = ("*", "", "0.0.0.0/0", "0.0.0.0/0.0.0.0", "::/0", "0/0")
+_ROOT = ("anonuid=0", "anongid=0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,28 @@ class Export:
         """Whether everybody is a client, without having to log in (``sec=krb5``)."""
         ways = [o.removeprefix("sec=") for o in self.options if o.startswith("sec=")]
         kerberos = ways and all(way.startswith("krb5") for way in ways[-1].split(":"))
-        return self.client in _EVERYBODY and not kerberos
+        return _is_everybody(self.client) and not kerberos
+
+    @property
+    def root(self) -> str:
+        """The option that makes somebody at the client root, or root's group, here; "" if none."""
+        squashed = [option for option in self.options if option in _ROOT]
+        return (
+            "no_root_squash" if self.has("no_root_squash", "root_squash") else "".join(squashed[:1])
+        )
 
     def __str__(self) -> str:
         return f"{self.path} to {self.client or '*'} ({self.place})"
+
+
+def _is_everybody(client: str) -> bool:
+    """Whether *client* is a pattern, or a network, that holds every host."""
+    if set(client) <= set("*?."):
+        return True
+    try:
+        return ipaddress.ip_network(client, strict=False).prefixlen == 0
+    except ValueError:  # a name
+        return client == "0/0"
 
 
 def parse(path: str, text: str) -> Iterator[Export]:

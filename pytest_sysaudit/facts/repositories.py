@@ -46,7 +46,7 @@ ROWS: Mapping[str, Sequence[str]] = {
 _YES = ("1", "yes", "true", "on", "enable", "with", "force")
 _LAX = {"trusted", "allow-insecure", "allow-weak", "allow-downgrade-to-insecure"}
 _ONE_LINE = re.compile(r"deb(?:-src)?\s+(?:\[([^\]]*)\]\s*)?(\S+)\s+(\S+)")
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
+_PASSWORD = re.compile(r"(?<=://)[^/\s]*@")  # up to the last one: passwords may hold an @
 _SETTING = re.compile(r"""o(\d)=['"]?(.*?)['"]?""")
 
 

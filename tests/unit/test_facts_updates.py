@@ -230,7 +230,7 @@ def test_a_list_that_cannot_be_read_is_an_error(tmp_path):
 
 
 ONE_LINE = """# deb http://x y z
-deb [arch=amd64 trusted=yes] http://user:pw@repo.example/debian stable main
+deb [arch=amd64 trusted=yes] http://user:p@w@repo.example/debian stable main
 deb-src [ signed-by=/k.gpg ] https://repo.example/debian stable main # why
 deb [allow-insecure=Yes] http://b.example ./
 deb [trusted=no] http://c.example stable main
