@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +44,11 @@ walk() (
   cd /etc/ssh || exit
   for file; do
     [ -f "$file" ] || continue
+    printf '@file %s\n' "$file"
     while read -r word rest || [ -n "$word" ]; do
+      case $word in
+        \"*\"*) word=${{word#?}}; word=${{word%%\"*}}${{word#*\"}} ;;
+      esac
       case $word in
         [Ii][Nn][Cc][Ll][Uu][Dd][Ee]|[Ii][Nn][Cc][Ll][Uu][Dd][Ee]=*)
           echo @in
@@ -64,7 +69,7 @@ _ALIASES = {
     "challengeresponseauthentication": "kbdinteractiveauthentication",
     "skeyauthentication": "kbdinteractiveauthentication",
 }
-_LINE = re.compile(r"([A-Za-z0-9]+)(?:\s*=\s*|\s+)(.*)")
+_LINE = re.compile(r'"?([A-Za-z0-9]+)"?(?:\s*=\s*|\s+)(.*)')
 _TIME = re.compile(r"(?:\d+[smhdw])+")
 #: Settings whose letters count: paths, names of accounts, programs.
 _AS_WRITTEN = re.compile(r"(allow|deny)(users|groups)|banner|.*(command|file|files|keys|directory)")
@@ -86,11 +91,13 @@ class SshdConfig:
         matches: criteria and settings of each Match block, as they stand in the files.
         asked: what sshd itself says of connections that a block fits, ``sshd -T -C``: criteria,
             connection and settings.
+        files: the files that it reads.
     """
 
     values: Mapping[str, tuple[str, ...]]
     matches: tuple[tuple[str, Mapping[str, str]], ...] = ()
     asked: tuple[tuple[str, str, Mapping[str, tuple[str, ...]]], ...] = ()
+    files: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> str:
         return self.every(name)[0]
@@ -170,7 +177,9 @@ def parse(text: str) -> SshdConfig:
     values = _settings(lines[:middle])
     if middle == len(lines):
         raise Incomplete("sshd: its files were not printed, so its Match blocks are not known")
-    return SshdConfig(values, tuple(_matches(lines[middle + 1 :])))
+    names = [x.removeprefix("@file ") for x in lines[middle + 1 :] if x.startswith("@file ")]
+    files = tuple(dict.fromkeys(posixpath.join("/etc/ssh", name) for name in names))
+    return SshdConfig(values, tuple(_matches(lines[middle + 1 :])), files=files)
 
 
 def _settings(lines: Sequence[str]) -> Mapping[str, tuple[str, ...]]:

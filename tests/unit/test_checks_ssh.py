@@ -47,6 +47,27 @@ def setting(check, /, *bad, good=(), **params):
     )
 
 
+def key(details, why="No such file"):
+    """What the shell says of a host key that is not among the others."""
+    if not details:
+        return f": sh: 1: cannot open it: {why}\n\0\0@end\n"
+    return f"ef\0{details}\n\0@end\n"
+
+
+def included(mode, folder="41ed"):
+    """What the shell says of a file that is included, and of the folders that it lies in."""
+    lines = (f"{each} 0 0 9 0 8 1 root:root\n" for each in (mode, folder, "41ed"))
+    return f"ef\0ed\0ed\0{''.join(lines)}\0@end\n"
+
+
+KEY_ELSEWHERE = {
+    "sshd": ('"$sshd" -T', SSHD.replace("port 22", "hostkey /srv/key\nport 22")),
+    "paths": ("for p in /srv/key;", key("8180 0 0 9 0 8 1 root:root")),
+}
+FILE_ELSEWHERE = {
+    "sshd": ('"$sshd" -T', SSHD.replace("@files", "@files\n@file sshd_config\n@file /srv/x")),
+    "paths": ("for p in /srv/x", included("81a4")),
+}
 CASES = [
     setting(
         test_sshd.test_root_cannot_log_in_with_a_password,
@@ -186,6 +207,49 @@ CASES = [
 
 @pytest.mark.parametrize(("case", "broken", "expected"), rows(CASES))
 def test_verdicts(case, broken, expected):
+    verdict, reason = case.judge(*broken)
+    assert verdict is expected, reason
+
+
+#: Of keys and files in other places than the usual ones, and of words in quotes.
+ELSEWHERE = [
+    Case(  # sshd takes keywords in quotes
+        test_sshd.test_empty_passwords_are_refused,
+        fails=(
+            breaks("sshd", "\n@end", '\nMatch User bob\n"PermitEmptyPasswords" yes\n@end'),
+            breaks("sshd", "\n@end", '\n"Match" User bob\nPermitEmptyPasswords yes\n@end'),
+        ),
+        errors=NO_SSHD,
+    ),
+    Case(
+        test_files.test_private_host_keys_are_private,
+        fails=(
+            answers("paths", key("81a4 0 0 9 0 8 1 root:root")),
+            answers("paths", key("8180 7 0 9 0 8 1 bob:root")),
+        ),
+        errors=(
+            *NO_SSHD,
+            answers("paths", CUT),
+            answers("paths", key("", why="Permission denied")),
+        ),
+        passes=(
+            answers("paths", key("")),
+            answers("paths", key("81a0 0 9 9 0 8 1 root:ssh_keys")),
+            answers("sshd", ABSENT),
+        ),
+        more=KEY_ELSEWHERE,
+    ),
+    Case(
+        test_files.test_configuration_is_writable_by_root_only,
+        fails=(answers("paths", included("81b4")), answers("paths", included("81a4", "41ff"))),
+        errors=(*NO_SSHD, answers("paths", CUT)),
+        more=FILE_ELSEWHERE,
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "broken", "expected"), rows(ELSEWHERE))
+def test_what_lies_elsewhere_counts(case, broken, expected):
     verdict, reason = case.judge(*broken)
     assert verdict is expected, reason
 
