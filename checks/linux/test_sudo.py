@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
+
 import pytest
 
+from pytest_sysaudit.facts.safe_paths import unsafe
 from pytest_sysaudit.text import listed
 
 pytestmark = pytest.mark.platform("linux")
+
+USUAL = "/etc/sudoers.d"
+FILES = ("/etc/sudoers", "/etc/sudoers.d/*")
+_INCLUDE = re.compile(r'[@#]include(dir)?\s+"?([^"]+?)"?')
+
+
+def _included(host):
+    """Return the files and folders that sudo's files take in, beside the usual one."""
+    found = []
+    host.facts.texts.ask(FILES)
+    for pattern in FILES:
+        for _, _, line in host.facts.texts[pattern].lines(comment=""):
+            match = _INCLUDE.fullmatch(line)
+            path = posixpath.join("/etc", match[2]).rstrip("/") if match else USUAL
+            if path != USUAL and posixpath.dirname(path) != USUAL:
+                found += [path, *(host.facts.texts[f"{path}/*"] if match[1] else ())]
+    return list(dict.fromkeys(found))
 
 
 @pytest.mark.control(
@@ -50,3 +71,7 @@ def test_sudoers_files_are_private(host, audit):
             allowed = 0o755 if file in folder else 0o440
             ok = file.uid == 0 and not file.laxer_than(allowed)
             assert ok, f"{found}; expected: {allowed:04o} root or stricter"
+    for path in _included(host):
+        with audit.resource(path):
+            wrong = [f"{name} ({mode})" for name, mode in unsafe(host.facts, [path]).items()]
+            assert not wrong, f"others than root may change {listed(wrong)}"

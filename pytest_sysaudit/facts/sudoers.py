@@ -15,13 +15,15 @@ from pytest_sysaudit.transport.base import Command, Script
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
 
-#: cvtsudoers comes with sudo (1.8.24 and later), follows includes and refuses broken files. Without
-#: it, as with sudo-rs, the files are printed, included ones where they stand. Which other sources
-#: there are, nsswitch.conf says.
-_SCRIPT = Script(f"""[ -e /etc/sudoers ] && command -v sudo >/dev/null || exit {ABSENT}
+#: cvtsudoers comes with sudo (1.8.24 and later), follows includes and refuses broken files; its
+#: own settings could hide rules. Without it, as with sudo-rs, the files are printed, included ones
+#: where they stand. Which other sources there are, nsswitch.conf says.
+_SCRIPT = Script(f"""main=/etc/sudoers
+[ -e $main ] || main=/usr/etc/sudoers
+[ -e $main ] && command -v sudo >/dev/null || exit {ABSENT}
 [ "$(id -u)" = 0 ] || exit {ROOT_ONLY}
 if command -v cvtsudoers >/dev/null; then
-  cvtsudoers -e -f json /etc/sudoers || exit
+  cvtsudoers -c /dev/null -e -f json $main || exit
   tool=cvtsudoers
 else
   echo @files
@@ -43,7 +45,7 @@ else
       esac
     done <"$1"
   )
-  walk /etc/sudoers 0 || exit
+  walk $main 0 || exit
   tool=sudo
 fi
 echo
@@ -57,6 +59,10 @@ ASKS: tuple[Command, ...] = (_SCRIPT,)
 #: What a name of each kind begins with, as in the files.
 _MARKS = {"usergroup": "%", "userid": "#", "usergid": "%#", "netgroup": "+", "nonunixgroup": "%:"}
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+#: cvtsudoers writes ``Defaults:root``, for root himself, and ``Defaults>root``, for whoever becomes
+#: root, alike.
+_ROOT = ("root", "#0")
+_AS_ROOT = "everybody who becomes root"
 #: Words of nsswitch.conf that are no source.
 _NO_SOURCE = re.compile(r"files|compat|\[.*")
 
@@ -108,12 +114,13 @@ class Sudoers:
     def without_password(self) -> tuple[str, ...]:
         """Return who may run something without a password, sorted.
 
-        That is by NOPASSWD, by !authenticate, or by membership in the exempt_group.
+        That is by NOPASSWD, by !authenticate, or by membership in the exempt_group. What holds for
+        root may hold for everybody who becomes root, and is told so.
         """
         users = {u for rule in self.rules if rule.authenticate is False for u in rule.users}
         for default in self.defaults:
             if default.name == "authenticate" and default.value is False:
-                users |= set(default.users or ("ALL",))
+                users |= {_AS_ROOT if u in _ROOT else u for u in default.users or ("ALL",)}
             if default.name == "exempt_group" and default.value:
                 users.add(f"%{default.value}")
         return tuple(sorted(user for user in users if not user.startswith("!")))

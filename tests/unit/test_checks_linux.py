@@ -66,6 +66,18 @@ def key_case(check, key, /, *bad, absent=True, **params):
     )
 
 
+def elsewhere(mode, folder="41ed"):
+    """What stat says of a folder of rules, and of what lies above it."""
+    lines = (f"{each} 0 0 9 0 8 2 root:root\n" for each in (mode, folder, "41ed"))
+    return f"ed\0ed\0ed\0{''.join(lines)}\0@end\n"
+
+
+LINES = "1:@includedir /etc/sudoers.d\n1:#includedir /srv/rules\n1.\n"
+TEXTS = {
+    "main": ("for f in /etc/sudoers; do l", f"1:/etc/sudoers\0@text\0{LINES}@end\n"),
+    "rules": ("for f in /srv/rules/*; do l", "@text\0@end\n"),
+    "paths": ("for p in /srv/rules", elsewhere("41ed")),
+}
 SUDO = [
     Case(
         test_sudo.test_sudo_asks_for_a_password,
@@ -77,6 +89,11 @@ SUDO = [
             ),
             answers("sudoers", '{"Defaults": [{"Options": [{"authenticate": false}]}]}'),
             answers("sudoers", '{"Defaults": [{"Options": [{"exempt_group": "wheel"}]}]}'),
+            answers(  # Defaults>root !authenticate
+                "sudoers",
+                '{"Defaults": [{"Binding": [{"username": "root"}], '
+                '"Options": [{"authenticate": false}]}]}',
+            ),
         ),
         errors=(
             answers("sudoers", NOT_ROOT),
@@ -92,13 +109,19 @@ SUDO = [
             breaks("file_stats", "440 0 0 /etc/sudoers.d/", "442 0 0 /etc/sudoers.d/"),
             breaks("file_stats", "440 0 0 /etc/sudoers.d/", "440 1000 0 /etc/sudoers.d/"),
             breaks("file_stats", "750 0 0 /etc/sudoers.d|", "770 0 0 /etc/sudoers.d|"),
+            answers("paths", elsewhere("41fd")),
+            answers("paths", elsewhere("41ed", "41ff")),
         ),
         errors=(
             *NO_STATS,
+            answers("main", "1!/etc/sudoers: Permission denied\0@text\0@end\n"),
+            answers("rules", CUT),
+            answers("paths", CUT),
             denied("/etc/sudoers"),
             breaks("file_stats", "@stat", "/etc/sudoers.d\n@stat"),
         ),
         absent=(GONE,),
+        more=TEXTS,
     ),
 ]
 FILES = [
