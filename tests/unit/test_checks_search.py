@@ -8,7 +8,11 @@ from lab.wellhost import CUT, Case, answers, breaks, rows, uncovered
 from checks.health import test_temporary
 from checks.linux import test_search
 
-DPKG = "dpkg\n/var/lib/dpkg/info/util-linux.list:/usr/bin/su\n@end\n"
+DPKG = """dpkg
+/var/lib/dpkg/info/util-linux.list:/usr/bin/su
+/var/lib/dpkg/info/openssh-client.list:/usr/bin/ssh-agent
+@end
+"""
 MORE = {"owners": ("dpkg/diversions", DPKG), "getent": ("getent", (2, "", ""))}
 
 
@@ -38,6 +42,7 @@ CASES = [
             found(STRAY, uid="1000", err="find: '/srv': Permission denied\n"),
             found("f 4755 0 0 /usr/bin/ls"),
             found("f 4755 0 0 /usr/local/bin/su"),
+            found("f 4755 0 0 /usr/bin/ssh-agent"),  # it comes set-gid
             found("f 6755 7 7 /opt/x"),
             found(f"f 4755 0 100000 {INSIDE}"),
         ),
@@ -53,9 +58,13 @@ CASES = [
     ),
     Case(
         test_search.test_set_gid_programs_come_from_packages,
-        fails=(found("f 2755 0 42 /srv/x"), found("f 6755 0 42 /opt/x")),
+        fails=(
+            found("f 2755 0 42 /srv/x"),
+            found("f 6755 0 42 /opt/x"),
+            found("f 2755 0 0 /usr/bin/su"),
+        ),
         errors=NO_SEARCH,
-        passes=(found("f 2755 0 0 /usr/bin/su"), found(STRAY), found("d 2775 0 0 /srv")),
+        passes=(found("f 2755 0 42 /usr/bin/ssh-agent"), found(STRAY), found("d 2775 0 0 /srv")),
         more=MORE,
     ),
     Case(
