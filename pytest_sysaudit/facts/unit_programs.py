@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 _EXECS = "Condition StartPre Start StartPost Reload Stop StopPost"
 _PROPERTIES = ",".join(["Id", "User", *(f"Exec{word}" for word in _EXECS.split())])
+#: Programs that run the file that is their first argument, and what may stand before it: options,
+#: variables, and an interpreter that env looks for. Behind -c there is no file, but a text.
+_RUN = r"(env|(ba|da|k|mk|z|c|tc)?sh|python[0-9.]*|perl[0-9.]*|ruby[0-9.]*|php[0-9.]*|node|java)"
+_BEFORE = rf"(-[^c ;]*|[A-Za-z0-9_]+=[^ ;/]*|{_RUN})"
 #: Arguments may be secrets, so only the paths leave the host.
-_SCRIPT = Script(f"""{BOOTED}
+_SCRIPT = Script(rf"""{BOOTED}
 {{ {SHOW} --property={_PROPERTIES} '*.service' || echo "@failed $?"
-echo @end; }} | sed -n -e '/^Id=/p' -e '/^User=/p' -e '/^$/p' -e '/^@/p' \\
--e 's/^Exec[A-Za-z]*={{ path=\\([^;]*[^; ]\\) ; argv.*/path=\\1/p'""")
+echo @end; }} | sed -n -E -e '/^Id=/p' -e '/^User=/p' -e '/^$/p' -e '/^@/p' -e h \
+-e 's/^Exec[A-Za-z]*=\{{ path=([^;]*[^; ]) ; argv.*/path=\1/p' -e g \
+-e 's,^Exec[^=]*=\{{ path=[^;]*/{_RUN} ; argv\[\]=[^ ;]+ ({_BEFORE} )*(/[^ ;]+) .*,path=\7,p'""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 _LINE = re.compile(r"(Id|User|path)=(.*)")
 

@@ -148,6 +148,10 @@ cat <<'END'
 ExecStart={ path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -D $OPTS ; ignore_errors=no ; pid=7 }
 ExecStartPre={ path=/usr/bin/my tool ; argv[]=/usr/bin/my tool --password=s3cret ; pid=0 }
 ExecReload={ path=/bin/kill ; argv[]=/bin/kill a ; argv[]= x ; pid=0 }
+ExecStart={ path=/bin/sh ; argv[]=/bin/sh -e /opt/run.sh s3cret ; pid=0 }
+ExecStart={ path=/usr/bin/env ; argv[]=/usr/bin/env A=b python3 /opt/x.py s3cret ; pid=0 }
+ExecStart={ path=/usr/bin/java ; argv[]=/usr/bin/java -Xmx1g -jar /opt/x.jar ; pid=0 }
+ExecStartPre={ path=/bin/bash ; argv[]=/bin/bash -lc /bin/s3cret /tmp/x ; pid=0 }
 Id=ssh.service
 User=
 
@@ -172,7 +176,8 @@ def test_programs_leave_the_host_without_their_arguments(shell, tmp_path, code):
             unit_programs.parse(result.out)
         return
     paths = [program.path for program in unit_programs.parse(result.out)]
-    assert paths == ["/usr/sbin/sshd", "/usr/bin/my tool", "/bin/kill"]
+    scripts = ["/bin/sh", "/opt/run.sh", "/usr/bin/env", "/opt/x.py", "/usr/bin/java", "/opt/x.jar"]
+    assert paths == ["/usr/sbin/sshd", "/usr/bin/my tool", "/bin/kill", *scripts, "/bin/bash"]
 
 
 def test_without_systemd_no_service_runs(tmp_path):
