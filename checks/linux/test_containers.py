@@ -20,10 +20,26 @@ SOCKETS = (
 #: What a container that has it can turn into root on the host.
 HOST_PATHS = (
     "/",
-    "/etc",
-    "/root",
+    "/bin",
     "/boot",
     "/dev",
+    "/etc",
+    "/etc/cron.d",
+    "/etc/ssh",
+    "/etc/sudoers.d",
+    "/etc/systemd/system",
+    "/lib",
+    "/proc",
+    "/root",
+    "/root/.ssh",
+    "/sbin",
+    "/usr",
+    "/usr/bin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/var",
+    "/var/lib",
+    "/var/spool/cron",
     "/run",
     "/var/run",
     "/var/lib/docker",
@@ -59,19 +75,35 @@ def test_runtime_sockets_are_private(host, audit):
     unit that makes it.
     """
     host.facts.paths.ask(SOCKETS)
-    found = [path for path in SOCKETS if host.facts.paths[path].holds("S")]
-    if not audit.observe("sockets", found):
-        audit.not_applicable("there is no socket of a container runtime here")
-    bad = []
-    for path in found:
-        file = host.facts.paths[path]
-        if file.details is None:
-            raise file.error
-        known = file.details
-        group = known.group if known.permissions & 0o070 else "root"
-        if known.permissions & ~0o660 or known.uid or group not in audit.inputs.groups:
-            bad.append(f"{path}: {known.permissions:04o} {known.user}:{known.group}")
+    bad, found = [], [path for path in SOCKETS if host.facts.paths[path].holds("S")]
+    bad += [why for path in found if (why := _too_open(host, path, audit.inputs.groups))]
     assert not bad, f"expected: 0660 root:docker or stricter; found: {listed(bad)}"
+    asked = [path for path in _own_sockets(host, audit) if path not in SOCKETS]
+    more = [path for path in asked if host.facts.paths[path].holds("S")]
+    if not audit.observe("sockets", [*found, *more]):
+        audit.not_applicable("there is no socket of a container runtime here")
+    bad = [why for path in more if (why := _too_open(host, path, audit.inputs.groups))]
+    assert not bad, f"expected: 0660 root:docker or stricter; found: {listed(bad)}"
+
+
+def _own_sockets(host, audit):
+    """Return the sockets that Docker was told to listen on."""
+    docker, settings = host.facts.containers.docker, _settings(host, audit)
+    hosts = [*(docker.option("-H", "--host") if docker else ()), *settings.get("hosts", ())]
+    paths = [each.removeprefix("unix://") for each in hosts if each.startswith("unix://")]
+    return dict.fromkeys(path.replace("/var/run/", "/run/", 1) for path in paths if path)
+
+
+def _too_open(host, path, groups):
+    """Return mode and owners of a socket that others may write to; "" if none may."""
+    file = host.facts.paths[path]
+    if file.details is None:
+        raise file.error
+    known = file.details
+    group = known.group if known.permissions & 0o070 else "root"
+    if known.permissions & ~0o660 or known.uid or group not in groups:
+        return f"{path}: {known.permissions:04o} {known.user}:{known.group}"
+    return ""
 
 
 @pytest.mark.control(

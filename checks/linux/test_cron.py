@@ -100,7 +100,8 @@ def test_jobs_of_root_are_roots(host, audit):
     inputs={
         "patterns": {
             "runs what it downloads": (
-                rf"\b(?:curl|wget|fetch)\b[^|;]*\|\s*(?:sudo\s+)?{_SHELL}"
+                r"\b(?:curl|wget|fetch)\b[^|;]*\|\s*(?:(?:sudo|env|exec|nohup)\s+(?:-\S+\s+)*)*"
+                rf"(?:{_SHELL}|(?:\S*/)?(?:python|perl|ruby|php)[\d.]*\b)"
                 rf"|(?:{_SHELL}|\beval)[^|;]*[$<]\(\s*(?:curl|wget)\b"
             ),
             "hides what it runs": r"\bbase64\s+(?:-\w*[dD]\w*|--decode)\b[^|;]*\|",

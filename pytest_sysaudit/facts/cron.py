@@ -29,8 +29,9 @@ FOLDERS = (
 )
 _OF_ROOT = " ".join([*SYSTEM, ANACRON, *(f"{path[:-1]}root" for path in SPOOLS)])
 #: Every word of root's crontabs that is a path, the files that are run, what these lead to where
-#: they are links, and all folders on the way: stat says whose they are. Some shells have a realpath
-#: of their own, for a single file.
+#: they are links, and all folders on the way: stat says whose they are. Who may write to the folder
+#: of a file that is not there can put one there. Some shells have a realpath of their own, for a
+#: single file.
 _SCRIPT = Script(f"""n='
 '
 set --
@@ -56,7 +57,8 @@ done
 IFS=$n
 set -f
 for p in $l; do
-[ ! -e "$p" ] || set -- "$@" "$p"
+while [ ! -e "$p" ]; do p=${{p%/*}}; p=${{p:-/}}; done
+set -- "$@" "$p"
 done
 [ $# != 0 ] || {{ echo @real; echo @stat; echo @end; exit; }}
 r=$(env realpath "$@") || exit
@@ -137,16 +139,17 @@ class Cron:
     def unsafe(self, path: str) -> tuple[Place, ...]:
         """Return what is on the way to *path* that somebody but root can change.
 
-        Nothing is said of a path that is not there.
+        Of a path that is not there, that is the folder that it would be made in.
 
         Raises:
             Incomplete: its name is such that we could not look.
         """
-        if path not in self.real:
-            if not _PLAIN.fullmatch(path):
-                raise Incomplete(f"{path}: what it stands for is not known")
+        if path not in self.real and not _PLAIN.fullmatch(path):
+            raise Incomplete(f"{path}: what it stands for is not known")
+        there = next((each for each in _upwards(path) if each in self.real), None)
+        if there is None:
             return ()
-        chain = dict.fromkeys([*_upwards(path), *_upwards(self.real[path])])
+        chain = dict.fromkeys([*_upwards(there), *_upwards(self.real[there])])
         return tuple(self.places[each] for each in chain if not self.places[each].is_safe)
 
 

