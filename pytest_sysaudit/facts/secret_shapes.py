@@ -26,8 +26,8 @@ _TOKENS: Final = (
 )
 #: How the names of settings end whose value is a secret.
 _NAME = (
-    "(pass(word|wd|phrase|code)|pwd|secret|token|(api|secret|access|auth|private|encryption)"
-    "[_-]?key)"
+    "(pass(word|wd|phrase|code)|[_-]pass|(admin|db|dn|ftp|key|ldap|mail|root|smtp|sql|user)pass|pwd"
+    "|psk|secret|token|(api|secret|access|auth|private|shared|encryption)[_-]?key)"
 )
 #: What stands between a name and its value: ``=``, ``:``, ``=>``, ``:=``, ``'x', '``, ``<x>``.
 _GAP = "[\"']?[ \t]*(=>|:=|=|:|>|,[ \t]*[\"'])[ \t]*"

@@ -79,6 +79,9 @@ def tree(tmp_path):
 
 SECRETS = [
     ("a.env", "DB_PASSWORD=SuperSecret9!", "password", "SuperSecret9!"),
+    ("q.env", "DB_PASS=Wq8zP3rT", "password", "Wq8zP3rT"),
+    ("r.php", "$dbpass = 'Wq8zP3rT';", "password", "Wq8zP3rT"),
+    ("s.conf", 'psk="Wq8zP3rT"', "password", "Wq8zP3rT"),
     ("b.env", "export API_KEY='zX9kLq2mN'", "password", "zX9kLq2mN"),
     ("c.ini", "  password : Tr0ub4dor&3  # comment", "password", "Tr0ub4dor&3"),
     ("d.py", 'token = "jS0nPassw9rd"', "password", "jS0nPassw9rd"),
