@@ -22,6 +22,7 @@ _VERDICTS = {
 _KINDS = {
     "-i": "device",
     "-s": "source",
+    "-d": "destination",
     "-p": "protocol",
     "--dport": "port",
     "--dports": "port",

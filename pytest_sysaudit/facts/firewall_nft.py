@@ -141,7 +141,8 @@ def _subject(what: str, about: Any) -> tuple[str, tuple[str, ...]]:  # noqa: PLR
     protocol, name = about["protocol"], about["field"]
     if protocol in ("ip", "ip6"):
         family = ("4" if protocol == "ip" else "6",)
-        kinds = {"protocol": "protocol", "nexthdr": "protocol", "saddr": "source"}
+        kinds = {"protocol": "protocol", "nexthdr": "protocol"}
+        kinds |= {"saddr": "source", "daddr": "destination"}
         return kinds.get(name, "narrow"), family
     known = (protocol,) if protocol != "th" else ()
     if (protocol, name) == ("tcp", "flags"):

@@ -39,7 +39,8 @@ class Condition:
 
     Attributes:
         kind: ``device``, ``family``, ``protocol``, ``port``, ``state``, ``source``, ``local``,
-            ``flags`` (of tcp), ``narrow`` (only some packets are so), ``unknown``.
+            ``flags`` (of tcp), ``destination`` (which may be the host's own address), ``narrow``
+            (only some packets are so), ``unknown``.
         values: names, patterns of devices, networks, or ports as ``22`` and ``1000-2000``.
         negated: whether it must be none of them.
     """
@@ -51,6 +52,8 @@ class Condition:
     def holds(self, packet: Packet) -> bool | None:
         """Whether it holds for *packet*; None if that cannot be known."""
         if self.kind == "unknown":
+            return None
+        if self.kind == "destination" and not all(map(_reaches_nobody, self.values)):
             return None
         return self._fits(packet) != self.negated
 
@@ -73,6 +76,15 @@ class Condition:
             case "flags":
                 return packet.protocol == "tcp" and self.values == ("syn",)
         return False
+
+
+def _reaches_nobody(network: str) -> bool:
+    """Whether no connection to this host from outside goes to *network*: to many, or to lo."""
+    try:
+        known = ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+    return known.is_multicast or known.is_loopback or network.startswith("255.255.255.255")
 
 
 def _within(port: int, ports: str) -> bool:
@@ -111,11 +123,13 @@ class Rule:
     def fits(self, packet: Packet) -> bool | None:
         """Whether it is for *packet*; None if that cannot be known."""
         each = [condition.holds(packet) for condition in self.conditions]
+        if self.verdict == "drop" and any(c.kind == "destination" for c in self.conditions):
+            return False  # it does not drop what goes to other addresses of this host
         return False if False in each else None if None in each else True
 
     def may_fit(self, packet: Packet) -> bool:
         """Whether it is for packets like *packet*, from some sender or at some time."""
-        loose = ("narrow", "source", "unknown")
+        loose = ("narrow", "source", "destination", "unknown")
         return all(c.kind in loose or c.holds(packet) for c in self.conditions)
 
     def names_port(self) -> bool:

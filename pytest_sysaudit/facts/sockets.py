@@ -53,9 +53,10 @@ class Listener:
     @property
     def is_loopback(self) -> bool:
         """Whether only this host itself can reach it."""
-        if self.address == "*":
+        plain = self.address.partition("%")[0]
+        if plain == "*":
             return False
-        address = ipaddress.ip_address(self.address.partition("%")[0])
+        address = ipaddress.ip_address(plain)
         mapped = getattr(address, "ipv4_mapped", None)
         return bool((mapped or address).is_loopback)
 

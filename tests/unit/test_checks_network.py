@@ -240,6 +240,27 @@ def test_every_check_of_the_network_has_rows():
         ),
         (
             test_firewall.test_a_packet_filter_is_in_force,
+            {},
+            has(nft([*WELL, [match(payload("ip", "daddr"), "192.0.2.7"), {"accept": None}]])),
+            "error",  # that may be the host's own address
+        ),
+        (
+            test_firewall.test_a_packet_filter_is_in_force,
+            {},
+            has(nft([*WELL, [match(payload("ip", "daddr"), "224.0.0.251"), {"accept": None}]])),
+            "pass",
+        ),
+        (
+            test_firewall.test_a_packet_filter_is_in_force,
+            {},
+            has(
+                nft([[match(payload("ip", "daddr"), "192.0.2.7", "!="), {"drop": None}]], "accept"),
+                inet6=False,
+            ),
+            "fail",
+        ),
+        (
+            test_firewall.test_a_packet_filter_is_in_force,
             {"trusted": ["eth0", "docker0"]},
             has(nft([*WELL, [match(IIF, "docker0"), {"accept": None}]])),
             "pass",
@@ -304,3 +325,12 @@ def test_the_message_says_through_what_a_packet_gets_in():
     case = Case(test_firewall.test_a_packet_filter_is_in_force, more=MORE)
     told = case.judge(has(nft(WELL, family="ip")))[1].splitlines()[0]
     assert told == "nothing keeps out IPv6 tcp on eth0, IPv6 udp on eth0"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("br-lan", "fail"), ("br-ex", "fail"), ("br-0123456789ab", "pass")]
+)
+def test_an_uplink_is_no_bridge_of_docker(name, expected):
+    case = Case(test_firewall.test_a_packet_filter_is_in_force, more=MORE)
+    opened = has(nft([*WELL, [match(IIF, "br-*"), {"accept": None}]]))
+    assert case.judge(opened, breaks("flags", "net docker0", f"net {name}"))[0] == expected

@@ -350,6 +350,7 @@ tcp LISTEN 0 128 [::1]:25 [::]:*
 tcp LISTEN 0 511 *:80 *:* users:(("nginx: a",pid=7,fd=3))
 udp UNCONN 0 0 127.0.0.53%lo:53 0.0.0.0:*
 udp UNCONN 0 0 [fe80::1]%eth0:546 [::]:*
+udp UNCONN 0 0 *%eth0:547 *:*
 tcp LISTEN 0 1 [::ffff:127.0.0.1]:8080 *:*
 @end
 """
@@ -369,9 +370,10 @@ def test_sockets_of_ss():
     assert [str(item) for item in found.exposed()] == [
         "tcp *:80 (nginx: a)",
         "tcp 0.0.0.0:22 (sshd, systemd)",
+        "udp *%eth0:547",
         "udp [fe80::1%eth0]:546",
     ]
-    assert len(found.listeners) == 6
+    assert len(found.listeners) == 7
 
 
 def test_sockets_of_proc():
