@@ -183,7 +183,8 @@ def test_no_argument_weakens_the_kernel(host, audit):
     """
     boot = host.facts.boot
     boot.own_kernel()
-    audit.observe("arguments", boot.arguments)
+    # their values may be passwords
+    audit.observe("arguments", [word.partition("=")[0] for word in boot.arguments])
     started = [("/proc/cmdline", boot.arguments)]
     started += [(file.path, words) for file in boot.loader for words in file.kernels]
     bad = dict.fromkeys(

@@ -66,14 +66,16 @@ def test_files_keep_the_settings(host, audit):
     """
     sysctl, files = host.facts.sysctl, host.facts.sysctl_files
     merged = files.merged(sysctl)
-    audit.observe("settings", {_key(path): merged[path].value for path in sorted(merged)})
+    shown = {_key(path): _shown(path, merged[path].value) for path in sorted(merged)}
+    audit.observe("settings", shown)
     policy = {**audit.inputs.policy, **({} if audit.inputs.router else FORWARDING)}
     bad = [*_weak(merged, policy), *_weak_pairs(merged)]
     bad += [
         f"{key} is set by no file" for key in audit.inputs.required if path_of(key) not in merged
     ]
     bad += [
-        f"{_key(item.path)} = {item.value} ({item.place}) is not read at the start"
+        f"{_key(item.path)} = {_shown(item.path, item.value)} ({item.place})"
+        " is not read at the start"
         for item in files.unread
         if item.value is not None and _differs(merged, item)
     ]
@@ -82,6 +84,11 @@ def test_files_keep_the_settings(host, audit):
     assert not bad + drifted, f"{plural(len(bad + drifted), 'setting')}: {listed(bad + drifted)}"
     for error in unknown:
         raise error
+
+
+def _shown(path, value):
+    """Return *value*, or that it is not shown: from some, addresses and cookies can be told."""
+    return "(hidden)" if path.endswith(("/stable_secret", "/tcp_fastopen_key")) else value
 
 
 def _key(path):
@@ -148,5 +155,6 @@ def _drift(host, merged, may_differ):
             unknown.append(error)
             continue
         if plain_value(running) != plain_value(item.value):
-            drifted.append(f"{_key(path)} is {running}, but {item.place} says {item.value}")
+            what, said = _shown(path, running), _shown(path, item.value)
+            drifted.append(f"{_key(path)} is {what}, but {item.place} says {said}")
     return drifted, unknown
