@@ -56,6 +56,7 @@ def ordinary(machines, tmp_path_factory):
 def test_the_list_of_faults_is_complete():
     assert library.declared() == set(weak.PLANTS) | set(weak.NOT_PLANTED)
     assert not set(weak.PLANTS) & set(weak.NOT_PLANTED)
+    assert {control for control, plant in weak.PLANTS.items() if len(plant.names) < 4} == set()
 
 
 FIRST = [control for control, plant in weak.PLANTS.items() if not plant.later]

@@ -18,6 +18,7 @@ _SEEN = "/run/lab"
 #: Run early: nothing that is mounted over can be asked before.
 _UNIT = """[Unit]
 DefaultDependencies=no
+After=lab-kernel.service
 [Service]
 Type=oneshot
 RemainAfterExit=yes
@@ -37,15 +38,49 @@ for f in os-release incoming; do umount -l /run/host/$f; done
 rm -f /run/host/container-*
 # /sys tells of the network that the one who mounted it was in
 mkdir /run/lab/sys; mount -t sysfs sysfs /run/lab/sys
-for f in devices/virtual/net class/net; do mount --bind /run/lab/sys/$f /sys/$f; done
-umount /run/lab/sys
+cp -a /run/lab/sys/class /run/lab/class
+mount --bind /run/lab/sys/devices/virtual/net /sys/devices/virtual/net; umount /run/lab/sys
+mkdir -p /run/lab/class/hwmon/hwmon0; cd /run/lab/class/hwmon/hwmon0
+echo coretemp >name; echo 95000 >temp1_crit; cp /etc/lab/heat temp1_input; cd /
+if [ -e /etc/lab/radio ]; then
+mkdir -p /run/lab/class/net/wlan0/wireless; echo 0x1003 >/run/lab/class/net/wlan0/flags
+fi
+mount --bind /run/lab/class /sys/class
+sed "s/^SwapTotal:.*/SwapTotal: 1000000 kB/; s/^SwapFree:.*/SwapFree: $(cat /etc/lab/swap) kB/" \
+  /proc/meminfo >/run/lab/meminfo; mount --bind /run/lab/meminfo /proc/meminfo
+# settings that this kernel has not: a copy of all others, with these
+mkdir /run/lab/real /run/lab/kernel; mount --rbind /proc/sys/kernel /run/lab/real
+cd /run/lab/real
+for f in *; do
+if [ -d $f ]; then mkdir /run/lab/kernel/$f; continue; fi
+cat $f >/run/lab/kernel/$f 2>/dev/null
+chmod --reference=$f /run/lab/kernel/$f; chmod o-w /run/lab/kernel/$f
+done
+cd /run/lab/kernel; mkdir -p yama
+[ -e sysrq ] || cp /etc/lab/kernel.sysrq sysrq
+[ -e yama/ptrace_scope ] || cp /etc/lab/kernel.yama.ptrace_scope yama/ptrace_scope
+cd /; mount --bind /run/lab/kernel /proc/sys/kernel
+for d in /run/lab/real/*/; do
+[ $d = /run/lab/real/yama/ ] || mount --rbind $d /proc/sys/kernel/$(basename $d)
+done
+mount -o remount,bind,ro /proc/sys/kernel; umount -l /run/lab/real
 mount --bind /run/lab/cmdline /proc/cmdline
+# what the machine below has loaded, and its access control
+[ ! -e /proc/modules ] || mount --bind /run/lab/nothing /proc/modules
+mount -t tmpfs -o mode=755 tmpfs /sys/module
 """
 #: An auditctl that answers from files: the kernel lets no container ask for its rules.
 _AUDITCTL = """#!/bin/sh
 case "$1" in
 -s) cat /etc/lab/audit-status ;;
 -l) cat /etc/lab/audit-rules ;;
+*) exit 1 ;;
+esac"""
+#: A disk that can be asked how it is.
+_SMARTCTL = """#!/bin/sh
+case "$*" in
+--scan*) echo '/dev/sda -d sat # /dev/sda, ATA device' ;;
+*-H*) echo 'SMART overall-health self-assessment test result: {health}' ;;
 *) exit 1 ;;
 esac"""
 
@@ -57,6 +92,7 @@ def machine(
     mitigation: str,
     apparmor: bool,
     audit: tuple[int, str],
+    healthy: bool,
 ) -> list[str]:
     """Return setup lines for it.
 
@@ -65,6 +101,7 @@ def machine(
         kernel: settings, see `kernel_settings`.
         mitigation: what the kernel says of meltdown.
         apparmor: whether profiles are loaded and enforced.
+        healthy: whether it is cool, its disk is well, it hardly swaps and has no radio.
         audit: whether auditing is enabled (2: locked), and the rules in force.
     """
     cpu = "/sys/devices/system/cpu/vulnerabilities"
@@ -79,14 +116,18 @@ def machine(
             "mkdir -p /sys/kernel/security/apparmor",
             "echo '/usr/sbin/chronyd (enforce)' >/sys/kernel/security/apparmor/profiles",
             "chmod 0444 /sys/kernel/security/apparmor/profiles",
-            "mount -t tmpfs -o mode=755 tmpfs /sys/module",
             "mkdir -p /sys/module/apparmor/parameters",
             "echo Y >/sys/module/apparmor/parameters/enabled",
         ]
     enabled, rules = audit
     status = f"enabled {enabled}\\nfailure 1\\npid 77\\nrate_limit 0\\nbacklog_limit 8192\\nlost 0"
+    health = "PASSED" if healthy else "FAILED!"
     return [
         *kernel_settings(kernel),
+        f"echo {45000 if healthy else 99000} >{_LAB}/heat",
+        f"echo {900000 if healthy else 90000} >{_LAB}/swap",
+        *([] if healthy else [f": >{_LAB}/radio"]),
+        write("/usr/sbin/smartctl", _SMARTCTL.format(health=health), mode="0755"),
         f": >{_LAB}/nothing; echo 'Not affected' >{_LAB}/not-affected",
         write(f"{_LAB}/cmdline", cmdline),
         write(f"{_LAB}/mitigation", mitigation),

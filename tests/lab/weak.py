@@ -26,15 +26,7 @@ PLANTS: dict[str, Plant] = {
     **weak_kernel.PLANTS,
 }
 #: Controls that no fault is planted for, and why.
-NOT_PLANTED = {
-    "kernel.ptrace": "this kernel has no Yama",
-    "kernel.sysrq": "this kernel has no such key",
-    "kernel.modules": "this kernel loads no modules",
-    "health.swap": "no container has swap of its own",
-    "health.sensors": "the machine below has no sensors",
-    "health.raid": "the kernel here has no md",
-    "net.wireless": "there is no radio, and none can be pretended",
-}
+NOT_PLANTED = {"kernel.modules": "this kernel loads no modules"}
 #: Texts that no report may hold.
 SECRETS = (*weak_accounts.HASHES, *weak_files.SECRETS)
 
@@ -61,6 +53,7 @@ def setup() -> list[str]:
         mitigation="Vulnerable",
         apparmor=False,
         audit=(0, "No rules"),
+        healthy=False,
     )
     return [*_FIRST, *planted, *seen]
 

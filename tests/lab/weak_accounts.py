@@ -10,21 +10,27 @@ HASHES = ("irWbblnpmw", "Ab3xyzABCDEFG", "wIdEhAsH")
 _HASH = "$6$abcdefgh$wIdEhAsH"
 
 PLANTS: dict[str, Plant] = {
-    "account.uid0": Plant("toor", "useradd -o -u 0 -g 0 -M -s /bin/sh toor"),
+    "account.uid0": Plant("root, toor", "useradd -o -u 0 -g 0 -M -s /bin/sh toor"),
     "account.unique-uid": Plant(
-        "twin",
+        "twin (1000)",
         "echo 'twin:x:1000:1000::/:/usr/sbin/nologin' >>/etc/passwd\n"
         "echo 'twin:!::0:99999:7:::' >>/etc/shadow",
     ),
-    "account.unique-name": Plant("bin", "echo 'bin:x:77:77::/:/usr/sbin/nologin' >>/etc/passwd"),
-    "account.primary-group": Plant("bin"),
-    "account.nis": Plant("+", "echo '+::::::' >>/etc/passwd"),
+    "account.unique-name": Plant(
+        "users listed several times: bin", "echo 'bin:x:77:77::/:/usr/sbin/nologin' >>/etc/passwd"
+    ),
+    "account.primary-group": Plant("bin (77)"),
+    "account.nis": Plant("/etc/passwd: +", "echo '+::::::' >>/etc/passwd"),
     "account.unique-gid": Plant("second", "groupadd -o -g 42 second"),
     "account.system-shell": Plant("games", "usermod -s /bin/sh games"),
-    "account.empty-password": Plant("news", "sed -i 's/^news:[^:]*:/news::/' /etc/shadow"),
-    "account.shadowed": Plant("lp", "sed -i 's/^lp:x:/lp:Ab3xyzABCDEFG:/' /etc/passwd"),
+    "account.empty-password": Plant(
+        "no password asked: news", "sed -i 's/^news:[^:]*:/news::/' /etc/shadow"
+    ),
+    "account.shadowed": Plant(
+        "password in /etc/passwd: lp", "sed -i 's/^lp:x:/lp:Ab3xyzABCDEFG:/' /etc/passwd"
+    ),
     "account.hash-strength": Plant(
-        "mail",
+        "mail (md5crypt)",
         "sed -i 's/^mail:[^:]*:/mail:$1$abcdefgh$irWbblnpmw.5z7wgBnprh0:/' /etc/shadow",
     ),
     "account.shadow-group": Plant("auditor", "gpasswd -a auditor shadow >/dev/null"),
@@ -33,8 +39,10 @@ PLANTS: dict[str, Plant] = {
     "account.dotfiles": Plant(
         "/home/wide/.bashrc", "touch /home/wide/.bashrc; chmod 0666 /home/wide/.bashrc"
     ),
-    "account.privileged-groups": Plant("wide", "usermod -aG disk,adm wide"),
-    "account.aging": Plant("wide", f"usermod -p '{_HASH}' wide; chage -M 99999 -m 0 wide"),
+    "account.privileged-groups": Plant("wide in disk", "usermod -aG disk,adm wide"),
+    "account.aging": Plant(
+        "wide (maximum 99999", f"usermod -p '{_HASH}' wide; chage -M 99999 -m 0 wide"
+    ),
     "account.login-defs": Plant(
         "PASS_MAX_DAYS", "sed -i 's/^PASS_MAX_DAYS.*/PASS_MAX_DAYS 99999/' /etc/login.defs"
     ),

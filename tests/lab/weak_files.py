@@ -110,7 +110,7 @@ PLANTS: dict[str, Plant] = {
     ),
     "package.legacy-clients": Plant("rsh-redone-client", package("rsh-redone-client")),
     "package.consistent": Plant("halfway", package("halfway", "dpkg --unpack /tmp/halfway.deb")),
-    "package.held": Plant("bash", "echo bash hold | dpkg --set-selections"),
+    "package.held": Plant("held back: bash", "echo bash hold | dpkg --set-selections"),
     "package.signed": Plant(
         "trusted",
         write(

@@ -44,6 +44,8 @@ PLANTS: dict[str, Plant] = {
             "kernel.unprivileged_bpf_disabled": "0",
         },
     ),
+    "kernel.sysrq": Plant("kernel.sysrq", kernel={"kernel.sysrq": "1"}),
+    "kernel.ptrace": Plant("ptrace_scope", kernel={"kernel.yama.ptrace_scope": "0"}),
     "kernel.links": Plant(
         "protected_symlinks",
         kernel={

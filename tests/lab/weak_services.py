@@ -35,9 +35,9 @@ PLANTS: dict[str, Plant] = {
         + write("/etc/exports", "/srv *(rw,no_root_squash)"),
     ),
     "service.sandbox": Plant("rpcbind", inputs={"enabled": True}),
-    "net.listening": Plant("2323", port(2323)),
-    "net.missing-listener": Plant("443"),
-    "net.mta-local": Plant("25", port(25)),
+    "net.listening": Plant("tcp 0.0.0.0:2323", port(2323)),
+    "net.missing-listener": Plant("nobody listens on 443"),
+    "net.mta-local": Plant("0.0.0.0:25 ", port(25)),
     "net.promisc": Plant("host0", running="ip link set host0 promisc on"),
     "net.firewall": Plant("nothing keeps out IPv4 tcp on host0"),
     "net.firewall-open-ports": Plant("tcp 0.0.0.0:2323"),
@@ -50,7 +50,7 @@ PLANTS: dict[str, Plant] = {
     ),
     "log.remote": Plant("remote"),
     "log.no-listen": Plant(
-        "514",
+        "udp 0.0.0.0:514",
         write("/etc/rsyslog.d/lab.conf", 'module(load="imudp")', 'input(type="imudp" port="514")'),
     ),
     "log.filemode": Plant(
@@ -81,13 +81,17 @@ PLANTS: dict[str, Plant] = {
     "container.tcp": Plant("tcp://0.0.0.0:2375"),
     "container.daemon": Plant("insecure-registries"),
     "container.privileged": Plant("mighty is privileged"),
+    "health.swap": Plant("% of swap used"),
+    "health.sensors": Plant("coretemp"),
+    "health.raid": Plant("/dev/sda"),
+    "net.wireless": Plant("wlan0"),
     "health.disk": Plant("/srv/full", running=_FULL),
     "health.inodes": Plant("/srv/many", running=_MANY),
     "health.zombies": Plant(
         "zombie", running="systemd-run --quiet --unit=lab-zombie sh -c 'true & exec sleep infinity'"
     ),
     "health.deleted-exe": Plant(
-        "gone",
+        "/tmp/gone",
         running="cp /bin/sleep /tmp/gone; systemd-run --quiet --unit=lab-gone /tmp/gone infinity\n"
         "sleep 0.3; rm /tmp/gone",
     ),
@@ -108,12 +112,12 @@ PLANTS: dict[str, Plant] = {
         inputs={"users": ["auditor"]},
     ),
     "health.memory": Plant("memory", inputs={"minimum": 100}),
-    "health.load": Plant("load", inputs={"maximum": -1.0}),
+    "health.load": Plant("load is", inputs={"maximum": -1.0}),
     "health.uptime": Plant("started", inputs={"minimum_seconds": 1_000_000_000}),
-    "mount.tmp": Plant("/tmp"),
+    "mount.tmp": Plant("/tmp lacks noexec"),
     "mount.shm": Plant("noexec"),
     "mount.var-tmp": Plant("/var/tmp"),
-    "mount.separate": Plant("/var"),
+    "mount.separate": Plant("/var/log"),
     "mount.data": Plant("/srv/data", running="mkdir /srv/data; mount --bind /srv/data /srv/data"),
     "mount.fstab-drift": Plant(
         "/srv/drift",

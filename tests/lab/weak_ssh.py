@@ -10,8 +10,8 @@ PLANTS: dict[str, Plant] = {
     "ssh.root-login": Plant("permitrootlogin", sshd("PermitRootLogin yes")),
     "ssh.empty-passwords": Plant("permitemptypasswords", sshd("PermitEmptyPasswords yes")),
     "ssh.password-auth": Plant("passwordauthentication", sshd("PasswordAuthentication yes")),
-    "ssh.max-auth-tries": Plant("10", sshd("MaxAuthTries 10")),
-    "ssh.login-grace": Plant("300", sshd("LoginGraceTime 300")),
+    "ssh.max-auth-tries": Plant("MaxAuthTries is 10", sshd("MaxAuthTries 10")),
+    "ssh.login-grace": Plant("LoginGraceTime is 300", sshd("LoginGraceTime 300")),
     "ssh.x11": Plant("x11forwarding", sshd("X11Forwarding yes")),
     "ssh.hostbased": Plant("hostbasedauthentication", sshd("HostbasedAuthentication yes")),
     "ssh.rhosts": Plant("ignorerhosts", sshd("IgnoreRhosts no")),
@@ -19,11 +19,11 @@ PLANTS: dict[str, Plant] = {
     "ssh.log-level": Plant("silent", sshd("LogLevel QUIET")),
     "ssh.strict-modes": Plant("strictmodes", sshd("StrictModes no")),
     "ssh.banner": Plant("banner", sshd("Banner none")),
-    "ssh.idle": Plant("0", sshd("ClientAliveInterval 0")),
+    "ssh.idle": Plant("every 0 s", sshd("ClientAliveInterval 0")),
     "ssh.forwarding": Plant("allowtcpforwarding", sshd("AllowTcpForwarding yes")),
     "ssh.sessions": Plant("maxsessions", sshd("MaxSessions 100", "MaxStartups 100:30:200")),
     "ssh.pam": Plant("usepam", sshd("UsePAM no")),
-    "ssh.access-list": Plant("allow", sshd("# nobody is named")),
+    "ssh.access-list": Plant("neither AllowUsers", sshd("# nobody is named")),
     "ssh.match-blocks": Plant(
         "games", sshd("Match User games", "  MaxAuthTries 20", file="90-match.conf")
     ),
@@ -33,11 +33,13 @@ PLANTS: dict[str, Plant] = {
     "ssh.wire": Plant("3des-cbc"),
     "ssh.hostkey-alg": Plant("ssh-rsa", sshd("HostKeyAlgorithms +ssh-rsa")),
     "ssh.hostkey-size": Plant(
-        "1024",
+        "ssh_host_rsa_key (ssh-rsa, 1024 bits)",
         "rm /etc/ssh/ssh_host_rsa_key*\n"
         "ssh-keygen -q -t rsa -b 1024 -N '' -C lab -f /etc/ssh/ssh_host_rsa_key",
     ),
-    "ssh.moduli": Plant("1024", "echo '20200101000000 2 6 100 1023 2 F3A1' >>/etc/ssh/moduli"),
+    "ssh.moduli": Plant(
+        "1 of 1024 bits", "echo '20200101000000 2 6 100 1023 2 F3A1' >>/etc/ssh/moduli"
+    ),
     "ssh.config-mode": Plant("/etc/ssh/sshd_config", "chmod 0666 /etc/ssh/sshd_config"),
     "ssh.hostkey-mode": Plant("ssh_host_ecdsa_key", "chmod 0640 /etc/ssh/ssh_host_ecdsa_key"),
     "ssh.client": Plant(
