@@ -333,6 +333,7 @@ CASES = [
         fails=(
             other({"privileged": True}),
             other({"mounts": [{**MOUNT, "Source": "/"}]}),
+            other({"mounts": [{**MOUNT, "Source": "/usr"}]}),
             other({"mounts": [MOUNT, {**MOUNT, "Source": "/var/run/docker.sock"}]}),
             answers(
                 "containers",
