@@ -7,10 +7,11 @@ from lab.plant import Plant, port, service, unit, write
 
 _FAILED = "Failed password for root from 203.0.113.9 port 4022 ssh2"
 #: It is only there when the daemon has written it down.
-_BURST = f"""i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo '{_FAILED}'; done |
-logger -p auth.info -t 'sshd[77]'
-i=0; until [ "$(grep -c 203.0.113.9 /var/log/auth.log)" -ge 60 ]; do
-i=$((i+1)); [ $i -lt 100 ] || exit 1; sleep 0.1; done"""
+#: journald hands a burst on to rsyslog in part only: some lines at a time, until enough are there.
+_BURST = f"""i=0; until [ "$(grep -c 203.0.113.9 /var/log/auth.log)" -ge 60 ]; do
+i=$((i+1)); [ $i -lt 100 ] || exit 1
+for n in 1 2 3 4 5 6 7 8 9 10; do echo '{_FAILED}'; done | logger -p auth.info -t 'sshd[77]'
+sleep 0.1; done"""
 _FULL = """mkdir /srv/full; mount -t tmpfs -o size=1m full /srv/full
 head -c 1020000 /dev/zero >/srv/full/data"""
 _MANY = """mkdir /srv/many; mount -t tmpfs -o nr_inodes=20 many /srv/many
