@@ -6,7 +6,6 @@ from lab.dockerlike import docker
 from lab.plant import Plant, port, service, unit, write
 
 _FAILED = "Failed password for root from 203.0.113.9 port 4022 ssh2"
-#: It is only there when the daemon has written it down.
 #: journald hands a burst on to rsyslog in part only: some lines at a time, until enough are there.
 _BURST = f"""i=0; until [ "$(grep -c 203.0.113.9 /var/log/auth.log)" -ge 60 ]; do
 i=$((i+1)); [ $i -lt 100 ] || exit 1
