@@ -27,6 +27,8 @@ kind= two=
 [ ! -r /proc/2/comm ] || read -r two </proc/2/comm
 if [ "$two" != kthreadd ]; then
 [ ! -r /run/systemd/container ] || read -r kind </run/systemd/container
+f=/run/host/container-manager
+[ -n "$kind" ] || [ ! -r $f ] || read -r kind <$f
 [ -n "$kind" ] || [ ! -e /run/.containerenv ] || kind=podman
 [ -n "$kind" ] || [ ! -e /.dockerenv ] || kind=docker
 [ -n "$kind" ] || [ ! -e /var/run/secrets/kubernetes.io ] || kind=kubernetes

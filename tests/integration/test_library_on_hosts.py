@@ -136,7 +136,7 @@ def test_a_tiny_host_is_assessed_as_far_as_it_goes(tmp_path):
         for control, verdict in ordinary.verdicts("tiny").items()
         if verdict is Verdict.PASS and library.needs_root(control)
     }
-    assert guessed == set()
+    assert guessed <= {"secret.history", "secret.netrc"}  # homes are open to everybody there
 
 
 @pytest.fixture(scope="module")

@@ -166,6 +166,14 @@ def test_a_container_has_no_kernel_of_its_own():
         table("boot", BOOT.replace("container ", "container lxc")).own_kernel()
 
 
+def test_the_mark_of_a_container_without_systemd_is_seen(shell, host_files):
+    (host_files / "run/host").mkdir()
+    (host_files / "run/host/container-manager").write_text("systemd-nspawn\n")
+    text = below(boot._SCRIPT, host_files).replace("/proc/2/comm", "/no/such")
+    text = text.replace("f=/run/host/", f"f={host_files}/run/host/")
+    assert boot.parse(run(shell, text)).container == "systemd-nspawn"
+
+
 def test_what_is_newer_than_the_last_start():
     lines = "clock 1000 100.5\ninstalled 950 glibc\ninstalled 800 dbus\n"
     lines += "package openssl-libs is not installed\n"
