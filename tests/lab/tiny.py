@@ -46,6 +46,7 @@ def _prepare(name: str, folder: Path, tree: Path, address: str) -> Machine:
     for path in ("root", "home/auditor", "proc", "sys", "run", "tmp", "var/log", "sbin"):
         (tree / path).mkdir(parents=True, exist_ok=True)
     (tree / "tmp").chmod(0o1777)
+    (tree / "root").chmod(0o700)
     for file, text in _FILES.items():
         (tree / "etc" / file).write_text(text)
     (tree / "etc/shadow").chmod(0o600)
