@@ -49,6 +49,10 @@ HOST_PATHS = (
 )
 
 
+#: Capabilities that are as much as all of them.
+POWERS = ("ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "DAC_READ_SEARCH", "BPF")
+
+
 def _settings(host, audit):
     """Return what /etc/docker/daemon.json says."""
     text = host.facts.texts["/etc/docker/daemon.json"].get("/etc/docker/daemon.json", "")
@@ -194,15 +198,16 @@ def test_docker_is_set_up_for_safety(host, audit):
 @pytest.mark.control(
     "container.privileged",
     severity="high",
-    inputs={"paths": list(HOST_PATHS), "allowed": []},
+    inputs={"paths": list(HOST_PATHS), "powers": list(POWERS), "allowed": []},
 )
 def test_containers_are_kept_in(host, audit):
     """No container is privileged, or has the whole host or the runtime's socket in it.
 
     Why: who breaks into such a container owns the host.
 
-    Fix: give it the one capability, device or folder that it needs. The input `paths` are folders
-    that none may have, `allowed` patterns of names of containers that may.
+    Fix: give it the one capability, device or folder that it needs. The inputs `paths` and `powers`
+    are folders and capabilities that none may have, `allowed` patterns of names of containers that
+    may.
     """
     table = host.facts.containers
     bad = []
@@ -213,6 +218,7 @@ def test_containers_are_kept_in(host, audit):
             bad.append(f"{one.name} is privileged")
         sources = [mount for mount in one.mounts if mount.source in audit.inputs.paths]
         bad += [f"{one.name} has {mount}" for mount in sources]
+        bad += [f"{one.name} has {power}" for power in sorted(one.powers & {*audit.inputs.powers})]
     audit.observe("containers", [one.name for one in table.containers])
     assert not bad, f"not kept in: {listed(bad)}"
     if table.docker is None and not table.podman:

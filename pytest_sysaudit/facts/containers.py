@@ -21,7 +21,8 @@ _INFO = (
     '"swarm":{{json .Swarm.LocalNodeState}}}'
 )
 _CONTAINER = (
-    '{"name":{{json .Name}},"privileged":{{json .HostConfig.Privileged}},"mounts":{{json .Mounts}}}'
+    '{"name":{{json .Name}},"privileged":{{json .HostConfig.Privileged}},"mounts":{{json .Mounts}},'
+    '"caps":{{json .HostConfig.CapAdd}}}'
 )
 #: Nothing is started by being asked: Docker only where its daemon runs, Podman only where something
 #: of it ran since the host was started. A snap keeps Docker's pid elsewhere. Environments of
@@ -85,12 +86,16 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container that runs; ``runtime`` is docker or podman."""
+    """A container that runs; ``runtime`` is docker or podman.
+
+    ``powers`` are capabilities that it was given beyond the usual ones: ``SYS_ADMIN``, ``ALL``.
+    """
 
     name: str
     runtime: str
     privileged: bool
     mounts: tuple[Mount, ...]
+    powers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +213,8 @@ def _containers(runtime: str, sections: Mapping[str, Sequence[str]]) -> Iterable
                 for one in row["mounts"] or ()
             )
             name = row["name"].removeprefix("/")
-            yield Container(name, runtime, bool(row["privileged"]), tuple(mounts))
+            powers = frozenset(x.upper().removeprefix("CAP_") for x in row.get("caps") or ())
+            yield Container(name, runtime, bool(row["privileged"]), tuple(mounts), powers)
 
 
 def read(facts: Facts) -> Containers:

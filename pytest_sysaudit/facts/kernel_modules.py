@@ -40,7 +40,7 @@ done
 echo @end""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 #: What an ``install`` line runs so that nothing is loaded.
-_REFUSALS = re.compile(r"(?:/usr)?(?:/bin/)?(?:true|false)\b")
+_REFUSALS = re.compile(r"(?:/usr)?(?:/bin/)?(?:true|false)\b(?!.*(?:modprobe|insmod))")
 
 
 @dataclass(frozen=True, slots=True)

@@ -334,6 +334,8 @@ CASES = [
             other({"privileged": True}),
             other({"mounts": [{**MOUNT, "Source": "/"}]}),
             other({"mounts": [{**MOUNT, "Source": "/usr"}]}),
+            other({"caps": ["CAP_SYS_ADMIN"]}),
+            other({"caps": ["ALL"]}),
             other({"mounts": [MOUNT, {**MOUNT, "Source": "/var/run/docker.sock"}]}),
             answers(
                 "containers",
@@ -348,6 +350,7 @@ CASES = [
         absent=(NO_RUNTIME,),
         passes=(
             other({"mounts": None}),
+            other({"caps": ["CAP_NET_ADMIN"]}),
             other({"mounts": [{"Type": "tmpfs", "Destination": "/tmp", "RW": True}]}),
             answers("containers", (0, docker(), "Error: No such object: 1234\n")),
             answers("containers", docker().replace(json.dumps(WEB), "")),

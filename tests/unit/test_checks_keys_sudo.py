@@ -154,6 +154,7 @@ SSH = [
         fails=(
             breaks("settings", "allowgroups admins\n", ""),
             breaks("settings", "allowgroups admins", "allowusers *"),
+            breaks("settings", "allowgroups admins", "allowusers *@*"),
         ),
         passes=(breaks("settings", "allowgroups admins", "denyusers root"),),
     ),

@@ -104,6 +104,7 @@ install udf /bin/false
 install  net-pf  /usr/bin/false \\
  && true
 install dccp /sbin/modprobe --ignore-install dccp
+install rds /bin/true; /sbin/modprobe --ignore-install rds
 options x y=1
 @dep
 cramfs
@@ -125,9 +126,10 @@ def test_kernel_modules_by_either_spelling():
     assert found.is_loadable("sctp")
     assert not found.is_loadable("cramfs")
     assert not found.is_loadable("freevxfs")
-    assert [found.is_refused(n) for n in ("udf", "net_pf", "dccp", "sctp")] == [
+    assert [found.is_refused(n) for n in ("udf", "net_pf", "dccp", "sctp", "rds")] == [
         True,
         True,
+        False,
         False,
         False,
     ]
