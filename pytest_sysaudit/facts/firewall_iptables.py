@@ -30,6 +30,9 @@ _KINDS = {
     "--ctstate": "state",
     "--state": "state",
     "--dst-type": "local",
+    "--limit": "limited",
+    "--hashlimit-upto": "limited",
+    "--connlimit-upto": "limited",
 }
 #: Options that only say more about another one, or match everything.
 _MODIFIERS = (

@@ -75,7 +75,8 @@ def _rules(expressions: Sequence[Any], table: tuple[str, str], sets: _Sets) -> I
             if expression is expressions[-1]:
                 yield Rule(tuple(conditions), "unknown")
         elif kind in _NARROW:
-            conditions.append(Condition("narrow"))
+            up_to = kind == "limit" and not body.get("inv")
+            conditions.append(Condition("limited" if up_to else "narrow"))
 
 
 def _mapped(

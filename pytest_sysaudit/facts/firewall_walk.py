@@ -39,8 +39,8 @@ class Condition:
 
     Attributes:
         kind: ``device``, ``family``, ``protocol``, ``port``, ``state``, ``source``, ``local``,
-            ``flags`` (of tcp), ``destination`` (which may be the host's own address), ``narrow``
-            (only some packets are so), ``unknown``.
+            ``flags`` (of tcp), ``destination`` (which may be the host's own address), ``limited``
+            (the first ones of a time), ``narrow`` (only some packets are so), ``unknown``.
         values: names, patterns of devices, networks, or ports as ``22`` and ``1000-2000``.
         negated: whether it must be none of them.
     """
@@ -122,14 +122,21 @@ class Rule:
 
     def fits(self, packet: Packet) -> bool | None:
         """Whether it is for *packet*; None if that cannot be known."""
-        each = [condition.holds(packet) for condition in self.conditions]
+        each = [
+            self._while_limited() if condition.kind == "limited" else condition.holds(packet)
+            for condition in self.conditions
+        ]
         if self.verdict == "drop" and any(c.kind == "destination" for c in self.conditions):
             return False  # it does not drop what goes to other addresses of this host
         return False if False in each else None if None in each else True
 
+    def _while_limited(self) -> bool | None:
+        """Whether a limit lets a packet through to the verdict: one that comes alone gets in."""
+        return None if self.target else self.verdict == "accept"
+
     def may_fit(self, packet: Packet) -> bool:
         """Whether it is for packets like *packet*, from some sender or at some time."""
-        loose = ("narrow", "source", "destination", "unknown")
+        loose = ("narrow", "limited", "source", "destination", "unknown")
         return all(c.kind in loose or c.holds(packet) for c in self.conditions)
 
     def names_port(self) -> bool:

@@ -247,6 +247,24 @@ def test_every_check_of_the_network_has_rows():
         (
             test_firewall.test_a_packet_filter_is_in_force,
             {},
+            has(nft([*WELL, [{"limit": {"rate": 60, "per": "second"}}, {"accept": None}]])),
+            "fail",  # all get in, if slowly
+        ),
+        (
+            test_firewall.test_a_packet_filter_is_in_force,
+            {},
+            has(nft([[{"limit": {"rate": 9, "per": "minute"}}, {"drop": None}], EVERYTHING])),
+            "fail",
+        ),
+        (
+            test_firewall.test_a_packet_filter_is_in_force,
+            {},
+            has(nft([*WELL, [{"limit": {"rate": 60, "inv": True}}, {"drop": None}]])),
+            "pass",
+        ),
+        (
+            test_firewall.test_a_packet_filter_is_in_force,
+            {},
             has(nft([*WELL, [match(payload("ip", "daddr"), "224.0.0.251"), {"accept": None}]])),
             "pass",
         ),

@@ -119,7 +119,7 @@ PACKETS = [
     (Packet(4, "tcp", 22, "eth0"), "drop", True),
     (Packet(4, "tcp", 22, "eth0", "10.1.2.3"), "accept", True),
     (Packet(6, "tcp", 22, "eth0"), "drop", False),
-    (Packet(4, "tcp", 8042, "eth0"), "drop", True),
+    (Packet(4, "tcp", 8042, "eth0"), "accept", True),
     (Packet(4, "udp", 8042, "eth0"), "drop", False),
     (Packet(4, "udp", 53, "eth0"), "drop", False),
     (Packet(6, "udp", 53, "eth0"), "accept", True),
