@@ -27,11 +27,13 @@ FOLDERS = (
     *(f"/etc/cron.{name}" for name in ("hourly", "daily", "weekly", "monthly")),
     *(f"/etc/periodic/{name}" for name in ("15min", "hourly", "daily", "weekly", "monthly")),
 )
+#: Folders of the search path that packages leave to the administrator.
+OWN = ("/usr/local/sbin", "/usr/local/bin")
 _OF_ROOT = " ".join([*SYSTEM, ANACRON, *(f"{path[:-1]}root" for path in SPOOLS)])
-#: Every word of root's crontabs that is a path, the files that are run, what these lead to where
-#: they are links, and all folders on the way: stat says whose they are. Who may write to the folder
-#: of a file that is not there can put one there. Some shells have a realpath of their own, for a
-#: single file.
+#: Every word of root's crontabs that is a path, or a program of `OWN`, the files that are run, what
+#: these lead to where they are links, and all folders on the way: stat says whose they are. Who may
+#: write to the folder of a file that is not there can put one there. Some shells have a realpath of
+#: their own, for a single file.
 _SCRIPT = Script(f"""n='
 '
 set --
@@ -47,7 +49,7 @@ for (i = 1; i <= k; i++) {{
 if (w[i] == "cd") c = w[i + 1]
 p = w[i]
 if (p ~ /^[.]\\// && c ~ /^\\//) p = c substr(p, 2)
-if (p ~ /^\\// && !(p in seen)) {{ seen[p]; print p }}
+if (p ~ /^(\\/|[A-Za-z_][A-Za-z0-9_.+-]*$)/ && !(p in seen)) {{ seen[p]; print p }}
 }}
 }}' "$@") || exit
 for f in {" ".join(f"{folder}/*" for folder in FOLDERS)}; do
@@ -57,6 +59,12 @@ done
 IFS=$n
 set -f
 for p in $l; do
+case $p in
+/*) ;;
+*)
+for f in {" ".join(OWN)}; do [ ! -e "$f/$p" ] || set -- "$@" "$f/$p"; done
+continue ;;
+esac
 while [ ! -e "$p" ]; do p=${{p%/*}}; p=${{p:-/}}; done
 set -- "$@" "$p"
 done
@@ -80,6 +88,7 @@ stat -L -c '%a %u %g|%n' "$@" || exit
 echo @end""")
 ASKS: tuple[Command, ...] = (_SCRIPT,)
 ROWS = {"texts": (*SYSTEM, ANACRON, *SPOOLS, *(f"{folder}/*" for folder in FOLDERS))}
+_NAME = re.compile(r"(?<![\w./+-])[A-Za-z_][\w.+-]*")
 _PLAIN = re.compile(r"[\w.+@%/-]+", re.ASCII)
 _OTHERS_WRITE = 0o022
 
@@ -135,6 +144,9 @@ class Cron:
             for job in of_root:
                 for program in programs(job.command):
                     yield program, job.place
+                for name in dict.fromkeys(_NAME.findall(job.command)):
+                    paths = [f"{folder}/{name}" for folder in OWN]
+                    yield from ((path, job.place) for path in paths if path in self.real)
 
     def unsafe(self, path: str) -> tuple[Place, ...]:
         """Return what is on the way to *path* that somebody but root can change.

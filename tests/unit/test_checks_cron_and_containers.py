@@ -130,6 +130,12 @@ def allow_case(program, name, **params):
     )
 
 
+#: A program that is found by the search path.
+_PAIR = "/etc/crontab\n/etc/cron.daily/logrotate\n"
+LOCAL = PLACES.replace(_PAIR, f"/usr/local/bin/run-parts\n{_PAIR}").replace(
+    "@stat\n",
+    "@stat\n755 0 0|/usr/local/bin/run-parts\n755 0 0|/usr/local/bin\n755 0 0|/usr/local\n",
+)
 #: A script that is not there, in a folder that is not root's alone.
 MISSING = PLACES.replace("/opt/job.sh\n/\n@real", "/opt\n/\n@real").replace(
     "/srv/jobs/job.sh\n/\n@stat", "/opt\n/\n@stat"
@@ -205,6 +211,9 @@ CASES = [
             breaks("cron", "755 0 0|/opt/bin", "1777 0 0|/opt/bin"),
             breaks("cron", "644 0 0|/etc/crontab", "664 0 1000|/etc/crontab"),
             answers("cron", MISSING.replace("755 0 0|/opt\n", "755 1000 0|/opt\n")),
+            answers(
+                "cron", LOCAL.replace("755 0 0|/usr/local/bin/run", "755 7 0|/usr/local/bin/run")
+            ),
         ),
         errors=(
             *NO_JOBS,
@@ -219,6 +228,7 @@ CASES = [
             crontab("1 1 * * * root /opt/not/there"),
             breaks("cron", "755 0 0|/srv/jobs\n", "775 0 0|/srv/jobs\n"),
             answers("cron", MISSING),
+            answers("cron", LOCAL),
         ),
         more=CRON,
     ),

@@ -121,8 +121,18 @@ def jobs(tmp_path):
     )
     (tmp_path / "etc/cron.d/x").write_text(
         f"1 1 * * * root {tmp_path}/opt/link;{tmp_path}/opt/no\n"
+        "1 1 * * * root nice back-up.sh; other\n"
     )
-    for name in ("opt/job.sh", "opt/real/x", "opt/no", "etc/cron.daily/a b", "etc/cron.daily/b\nc"):
+    (tmp_path / "usr/local/bin").mkdir(parents=True)
+    for name in (
+        "usr/local/bin/back-up.sh",
+        "usr/local/bin/unused",
+        "opt/job.sh",
+        "opt/real/x",
+        "opt/no",
+        "etc/cron.daily/a b",
+        "etc/cron.daily/b\nc",
+    ):
         (tmp_path / name).touch()
     (tmp_path / "opt/link").symlink_to("real/x")
     (tmp_path / "opt/real").chmod(0o777)
@@ -133,6 +143,7 @@ def places(argv, folder):
     text = cron._SCRIPT.replace("/etc/", f"{folder}/etc/").replace(
         "/var/spool/", f"{folder}/spool/"
     )
+    text = text.replace("/usr/local/", f"{folder}/usr/local/")
     done = subprocess.run(
         [*argv, "-c", text],
         capture_output=True,
@@ -149,7 +160,7 @@ def test_all_that_jobs_depend_on(argv, jobs):
     ours = {path.removeprefix(f"{jobs}/") for path in real if path.startswith(f"{jobs}/")}
     assert ours == {
         *("etc/crontab", "etc/cron.d/x", "etc/cron.daily/a b", "home", "opt"),
-        *("opt/job.sh", "opt/link", "opt/no"),
+        *("opt/job.sh", "opt/link", "opt/no", "usr/local/bin/back-up.sh"),
     }
     assert real[f"{jobs}/opt/link"] == f"{jobs}/opt/real/x"
     assert found[f"{jobs}/opt/real"].mode == 0o777
