@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -45,6 +46,8 @@ def tiny_host(name: str = "tiny") -> Iterator[Machine]:
 def _prepare(name: str, folder: Path, tree: Path, address: str) -> Machine:
     for path in ("root", "home/auditor", "proc", "sys", "run", "tmp", "var/log", "sbin"):
         (tree / path).mkdir(parents=True, exist_ok=True)
+    for path in ("var/cache/apt", "var/lib/apt"):  # left by who made the tree, as a user of theirs
+        shutil.rmtree(tree / path, ignore_errors=True)
     (tree / "tmp").chmod(0o1777)
     (tree / "root").chmod(0o700)
     for file, text in _FILES.items():
