@@ -19,7 +19,8 @@ READABLE = """
 /var/log/alternatives.log* /var/log/anaconda/* /var/log/apk.log* /var/log/apt/*
 /var/log/boot.log* /var/log/bootstrap.log /var/log/btmp* /var/log/dist-upgrade/* /var/log/dnf*
 /var/log/dpkg.log* /var/log/faillog* /var/log/fontconfig.log* /var/log/hawkey.log*
-/var/log/installer/* /var/log/lastlog* /var/log/sa/* /var/log/sysstat/* /var/log/tallylog*
+/var/log/installer/* /var/log/landscape/sysinfo.log* /var/log/lastlog* /var/log/rhsm/*
+/var/log/sa/* /var/log/sysstat/* /var/log/tallylog* /var/log/tuned/*
 /var/log/ubuntu-advantage* /var/log/unattended-upgrades/* /var/log/wtmp* /var/log/Xorg.*
 /var/log/yum.log* /var/log/zypp/*
 """.split()  # noqa: SIM905 - a table of words

@@ -24,8 +24,8 @@ VBoxNetDHCP VBoxNetNAT VBoxSDL VBoxVolInfo VirtualBoxVM vmware-user-suid-wrapper
 SET_GID = """
 at bsd-write camel-lock-helper-1.2 chage cockpit-session crontab dma dma-mbox-create dotlockfile
 expiry gnome-pty-helper locate mail-lock mail-touchlock mail-unlock mlocate pam_extrausers_chkpwd
-plocate postdrop postqueue procmail screen sendmail slock smtpctl ssh-agent unix_chkpwd utempter
-uuidd wall write write.ul xlock
+plocate postdrop postlog postqueue procmail screen sendmail slock smtpctl ssh-agent unix_chkpwd
+utempter uuidd wall write write.ul xlock
 """.split()  # noqa: SIM905 - a table of words
 
 #: What packages give to their programs, by the program's name.

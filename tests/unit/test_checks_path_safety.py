@@ -159,6 +159,7 @@ CASES = [
         passes=(
             log("644", "dpkg.log.1"),
             log("644", "apt/history.log"),
+            log("644", "tuned/tuned.log"),
             log("664", "wtmp"),
             log("660", "btmp.1"),
             folder("775 0 0"),

@@ -422,3 +422,29 @@ def test_others_are_told_nothing(shell):
     argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *shell]
     with pytest.raises(Denied):
         firewall.parse(answered(argv, firewall._SCRIPT))
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("-m conntrack --ctstate NEW -m limit --limit 60/sec --limit-burst 20 -j ACCEPT", "accept"),
+        ("-m hashlimit --hashlimit-upto 9/sec --hashlimit-name x -j ACCEPT", "accept"),
+        ("-m limit --limit 60/sec -j DROP", "drop"),
+        ("-d 192.0.2.7/32 -j ACCEPT", "unknown"),
+        ("-d 224.0.0.251/32 -j ACCEPT", "drop"),
+        ("-d 127.0.0.0/8 -j ACCEPT", "drop"),
+        ("-d 192.0.2.7/32 -p tcp -m tcp --dport 22 -j ACCEPT", "drop"),
+        ("! -d 192.0.2.7/32 -j DROP", "drop"),
+    ],
+)
+def test_rules_of_iptables_that_only_some_packets_meet(rule, expected):
+    text = f"*filter\n:INPUT DROP [0:0]\n-A INPUT {rule}\nCOMMIT\n"
+    found = Filter((firewall_iptables.parse(text, "ip"),))
+    assert found.verdict(Packet(4, "tcp", 54321, "eth0")) == expected
+
+
+@pytest.mark.parametrize("rule", ["-m limit --limit 9/sec -j DROP", "! -d 192.0.2.7/32 -j DROP"])
+def test_a_rule_that_drops_some_packets_keeps_nobody_out(rule):
+    text = f"*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {rule}\nCOMMIT\n"
+    found = Filter((firewall_iptables.parse(text, "ip"),))
+    assert found.verdict(Packet(4, "tcp", 54321, "eth0")) == "accept"
