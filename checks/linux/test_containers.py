@@ -83,6 +83,7 @@ def test_runtime_sockets_are_private(host, audit):
     bad += [why for path in found if (why := _too_open(host, path, audit.inputs.groups))]
     assert not bad, f"expected: 0660 root:docker or stricter; found: {listed(bad)}"
     asked = [path for path in _own_sockets(host, audit) if path not in SOCKETS]
+    host.facts.paths.ask(asked)
     more = [path for path in asked if host.facts.paths[path].holds("S")]
     if not audit.observe("sockets", [*found, *more]):
         audit.not_applicable("there is no socket of a container runtime here")

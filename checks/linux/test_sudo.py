@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from pytest_sysaudit.facts.safe_paths import unsafe
+from pytest_sysaudit.facts.safe_paths import unsafe, with_parents
 from pytest_sysaudit.text import listed
 
 pytestmark = pytest.mark.platform("linux")
@@ -71,7 +71,9 @@ def test_sudoers_files_are_private(host, audit):
             allowed = 0o755 if file in folder else 0o440
             ok = file.uid == 0 and not file.laxer_than(allowed)
             assert ok, f"{found}; expected: {allowed:04o} root or stricter"
-    for path in _included(host):
+    others = _included(host)
+    host.facts.paths.ask(each for path in others for each in with_parents(path))
+    for path in others:
         with audit.resource(path):
             wrong = [f"{name} ({mode})" for name, mode in unsafe(host.facts, [path]).items()]
             assert not wrong, f"others than root may change {listed(wrong)}"

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from pytest_sysaudit.errors import NotApplicable
-from pytest_sysaudit.facts.safe_paths import unsafe
+from pytest_sysaudit.facts.safe_paths import unsafe, with_parents
 from pytest_sysaudit.text import listed
 
 pytestmark = pytest.mark.platform("linux")
@@ -23,6 +23,7 @@ def _host_keys(host):
         return []
     keys = sshd.every("hostkey") if "hostkey" in sshd else ()
     keys = [key for key in keys if not fnmatchcase(key, KEYS) and not key.endswith(".pub")]
+    host.facts.paths.ask(keys)
     return [key for key in keys if host.facts.paths[key].holds("e")]
 
 
@@ -104,6 +105,7 @@ def test_configuration_is_writable_by_root_only(host, audit):
     others = [path for path in _files(host) if path not in seen]
     if not others:
         _ = stats[usual[0]]  # without it, there is nothing to judge
+    host.facts.paths.ask(each for path in others for each in with_parents(path))
     for path in others:
         with audit.resource(path):
             wrong = [f"{name} ({mode})" for name, mode in unsafe(host.facts, [path]).items()]

@@ -45,7 +45,10 @@ def unsafe(facts: Facts, paths: Iterable[str], owners: Collection[int] = (0,)) -
     every = list(dict.fromkeys(p for path in paths for p in with_parents(path)))
     table: Paths = facts.paths
     table.ask(every)
-    targets = (p for path in _links(table, every) for p in with_parents(_target(facts, path)))
+    links = _links(table, every)
+    if links:
+        facts.real_paths.ask(links)
+    targets = (p for path in links for p in with_parents(_target(facts, path)))
     every = list(dict.fromkeys([*every, *targets]))
     table.ask(every)
     found = {}
