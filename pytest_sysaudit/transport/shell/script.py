@@ -120,7 +120,7 @@ _WORKER = """exec 3>&2 2>/dev/null
 _m() {{ echo "$n$1"; echo "$n" >&3; }}
 _e() {{
 y=$l
-for j in 1 2 3; do
+for j in 1 2 3 4 5 6 7; do
 _s || {{ _m $1; return; }}
 sleep 0.1 || sleep 1
 l=$y
