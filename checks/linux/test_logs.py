@@ -59,12 +59,12 @@ INITS = ("systemd", "init", "openrc-init", "runit", "s6-svscan", "dinit")
 CONTAINERS = ("/.dockerenv", "/run/.containerenv", "/run/host/container-manager")
 DEFAULT = "24 security"
 PATTERNS = {
-    "failed logins": r"^sshd(?:-session)?: Failed \S+ for .* from (?P<of>[\w.:%-]+)"
+    "failed logins": r"^sshd(?:-session|-auth)?: Failed \S+ for .* from (?P<of>[\w.:%-]+)"
     r"(?: port \d+.*)?$",
     "failed logins (dropbear)": r"^dropbear: (?:Bad|Login attempt).* from (?P<of>[\w.:]+):\d+$",
     "failures for root": r"authentication failure;.*\brhost=(?P<of>\S*).*\buser=root\b",
     "not in sudoers": r"^sudo: +(?P<of>\S+) : (?:user NOT in sudoers|command not allowed)",
-    "out of memory": r"^kernel: .*out of memory: Kill(?:ed)? process \d+ \((?P<of>[^)]*)\)",
+    "out of memory": r"^kernel: .*[Oo]ut of memory: Kill(?:ed)? process \d+ \((?P<of>[^)]*)\)",
     "crashes": r"^kernel: .*?(?P<of>[^\s\[]+)\[\d+\]:? (?:segfault at|trap |general protection)",
     "disk errors": r"^kernel: .*(?:EXT4-fs error|XFS \(\S+\): (?:Corruption|metadata I/O error)"
     r"|BTRFS (?:error|critical)|Medium Error|I/O error(?!.*\bdev (?:fd|sr)\d))",

@@ -315,7 +315,8 @@ LINES = {
     ],
     "not in sudoers": ["sudo:      ann : user NOT in sudoers ; TTY=pts/0 ; PWD=/ ; USER=root"],
     "out of memory": [
-        "kernel: [1.2] Memory cgroup out of memory: Killed process 7 (php) total-vm:1"
+        "kernel: [1.2] Memory cgroup out of memory: Killed process 7 (php) total-vm:1",
+        "kernel: [1.2] Out of memory: Killed process 7 (php) total-vm:1kB, anon-rss:1kB",
     ],
     "crashes": [
         "kernel: [1.2] nginx[7]: segfault at 0 ip 0 sp 0 error 4 in x[1+2]",
