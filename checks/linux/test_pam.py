@@ -84,7 +84,7 @@ def test_pam_refuses_empty_passwords(host, audit):
     """PAM lets nobody in without a password.
 
     Why: with nullok, an account whose password field is empty, by accident or on purpose, is open
-    to everybody.
+    to everybody; where pam_permit suffices, each one is.
 
     Fix: take nullok out of the pam_unix lines in /etc/pam.d (Debian: /usr/share/pam-configs/unix,
     then `pam-auth-update`; RHEL: `authselect enable-feature without-nullok`).
@@ -93,10 +93,22 @@ def test_pam_refuses_empty_passwords(host, audit):
     for service in pam.services:
         for kind in ("auth", "account", "password", "session"):
             for rule in pam.rules(service, kind):
-                if rule.module in LOCAL and {"nullok", "nullok_secure"} & set(rule.options):
-                    bad.setdefault(rule.place, []).append(service)
-    audit.observe("nullok", bad)
-    assert not bad, f"nullok stands in {listed(sorted(bad))}"
+                if why := _asks_nothing(rule):
+                    bad.setdefault(f"{why} stands in {rule.place}", []).append(service)
+    audit.observe("without a password", bad)
+    assert not bad, listed(sorted(bad))
+
+
+def _asks_nothing(rule):
+    """Return what lets users in without a password; "" if nothing does."""
+    if rule.module in LOCAL and {"nullok", "nullok_secure"} & set(rule.options):
+        return "nullok"
+    if rule.type == "auth" and rule.action(agrees=True) == "done":
+        if rule.module == "pam_permit":
+            return "pam_permit as sufficient"
+        if rule.module == "pam_wheel" and "trust" in rule.options:
+            return "trust of pam_wheel"
+    return ""
 
 
 def _weakness(pam, rule, inputs):

@@ -93,6 +93,12 @@ def rhel(old, new, path="/etc/pam.d/system-auth"):
     return files(path, old, new, of=RHEL)
 
 
+def added(line):
+    """Every login of a Debian host begins with another line."""
+    path = "/etc/pam.d/common-auth"
+    return answers("pam", told(pam.EVERY, {**DEBIAN, path: f"{line}\n{DEBIAN[path]}"}))
+
+
 IS_RHEL = answers("pam", told(pam.EVERY, RHEL))
 #: All that keeps PAM from being known.
 UNKNOWN = (
@@ -124,10 +130,15 @@ PAM = [
             common("auth", "pam_unix.so", "/lib/security/pam_unix.so try_first_pass nullok_secure"),
             common("password", "pam_unix.so", "pam_unix.so nullok"),
             rhel("sufficient pam_unix.so", "sufficient pam_unix.so nullok"),
+            added("auth sufficient pam_permit.so"),
+            added("auth [success=done default=ignore] pam_permit.so"),
+            added("auth sufficient pam_wheel.so trust use_uid"),
         ),
         passes=(
             IS_RHEL,
             common("auth", "pam_unix.so", "pam_unix.so # nullok"),
+            added("auth required pam_permit.so"),
+            added("account sufficient pam_permit.so"),
             answers("pam", told(pam.EVERY, {**DEBIAN, "/etc/pam.d/x~": "auth what\n"})),
         ),
         errors=BROKEN,
