@@ -23,6 +23,7 @@ _TOKENS: Final = (
     ("google", "AIza", "[A-Za-z0-9_-]", 39),
     ("stripe", "[sr]k_live_", "[A-Za-z0-9]", 20),
     ("npm", "npm_", "[A-Za-z0-9]", 40),
+    ("password-hash", "[: =][$](apr1|gy|y|1|2[abxy]|5|6|7)[$]", "[A-Za-z0-9./$=,]", 34),
 )
 #: How the names of settings end whose value is a secret.
 _NAME = (

@@ -26,6 +26,7 @@ AWS = "AKIA" + "IOSFODNN7QXRMPLZ"
 GITHUB = "ghp" + "_0123456789abcdefghijABCDEFGHIJ012345"
 SLACK = "xoxb" + "-1234567890-AbCdEfGhIj"
 GOOGLE = "AIza" + "SyD4x7Q2mN8pL5kR9tV3wB6yC1zE0fG2hJQ"
+HASH = ":$6" + "$aBcDeFgH$" + "k3Zq8Wx1Lp0Rt5Yv7Nm2" * 4 + "Qs4Uw6"
 STRIPE = "sk" + "_live_4eC39HqLyjWDarjtT1zdp7dc"
 
 
@@ -79,6 +80,7 @@ def tree(tmp_path):
 
 SECRETS = [
     ("a.env", "DB_PASSWORD=SuperSecret9!", "password", "SuperSecret9!"),
+    ("shadow.bak", f"ann{HASH}:19000:0:99999:7:::", "password-hash", HASH),
     ("q.env", "DB_PASS=Wq8zP3rT", "password", "Wq8zP3rT"),
     ("r.php", "$dbpass = 'Wq8zP3rT';", "password", "Wq8zP3rT"),
     ("s.conf", 'psk="Wq8zP3rT"', "password", "Wq8zP3rT"),
