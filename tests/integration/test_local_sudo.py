@@ -146,7 +146,7 @@ def test_files_that_the_user_may_not_read_are_read_as_become():
     def work(**entry):
         found = []
         for ask in (
-            lambda host: len(host.read("/etc/shadow")),
+            lambda host: len(host.read("/etc/sudoers")),
             lambda host: host.listdir("/root/.ssh-none"),
             lambda host: host.stat("/root/.").uid,
         ):
@@ -158,7 +158,7 @@ def test_files_that_the_user_may_not_read_are_read_as_become():
 
     with temporary_user(sudo=["{user} ALL=(ALL:ALL) NOPASSWD: ALL"]) as user:
         assert as_user(user.name, work) == ["Denied"] * 3
-        size = len(Path("/etc/shadow").read_bytes())
+        size = len(Path("/etc/sudoers").read_bytes())
         assert as_user(user.name, lambda: work(become={})) == [size, "NotApplicable", 0]
 
 

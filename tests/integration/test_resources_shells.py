@@ -55,8 +55,8 @@ def nobody(tmp_path):
 
 
 def test_seven_attributes_of_one_file_cost_one_command(host, transport):
-    passwd = host.file("/etc/passwd")
-    stat = Path("/etc/passwd").stat()
+    passwd = host.file("/etc/login.defs")
+    stat = Path("/etc/login.defs").stat()
     assert (passwd.uid, passwd.gid, passwd.size) == (stat.st_uid, stat.st_gid, stat.st_size)
     assert (passwd.mode, passwd.inode) == (stat.st_mode & 0o7777, stat.st_ino)
     assert passwd.mtime.timestamp() == int(stat.st_mtime)

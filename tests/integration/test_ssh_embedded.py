@@ -47,7 +47,7 @@ def test_it_is_a_host_like_any_other(stand_in, tmp_path):
     assert host.run(["cat"], stdin=b"\0\xff" * 50_000).stdout == b"\0\xff" * 50_000
     assert host.run(["id", "-u"]).out == f"{os.geteuid()}\n"
     assert host.read("/etc/hostname") == Path("/etc/hostname").read_bytes()
-    assert host.stat("/etc/passwd").size == Path("/etc/passwd").stat().st_size
+    assert host.stat("/etc/login.defs").size == Path("/etc/login.defs").stat().st_size
     (tmp_path / "listed").mkdir()
     (tmp_path / "listed" / "name").touch()
     assert host.listdir(str(tmp_path / "listed")) == ["name"]

@@ -148,7 +148,7 @@ def test_the_login_user_is_still_there(remote):
 
 
 def test_files_that_only_root_may_read(remote, tmp_path):
-    assert remote.read("/etc/shadow") == Path("/etc/shadow").read_bytes()
+    assert remote.read("/etc/sudoers") == Path("/etc/sudoers").read_bytes()
     (tmp_path / "a b").mkdir()
     (tmp_path / "a b" / "\udcff\n'").write_bytes(b"x")
     assert remote.listdir(f"{tmp_path}/a b") == ["\udcff\n'"]  # tmp_path itself is root's alone
@@ -319,12 +319,12 @@ def test_shells_that_wait_make_room(make_bed, sessions):
     """One session for a shell of root leaves none for the rest, if MaxSessions is that low."""
     bed = make_bed("NOPASSWD: ALL", config=[f"MaxSessions {sessions}"])
     host = bed.open(None)
-    shadow = Path("/etc/shadow").read_bytes()
+    sudoers = Path("/etc/sudoers").read_bytes()
     for _ in range(2):
         assert host.run(["id", "-un"]).out == "root\n"
         assert host.run(["id", "-un"], user="nobody").out == "nobody\n"
         assert host.run(["id", "-un"], user=bed.user.name).out == f"{bed.user.name}\n"
-        assert host.read("/etc/shadow") == shadow
+        assert host.read("/etc/sudoers") == sudoers
 
 
 def test_shells_that_wait_make_room_to_kill_a_command(make_bed):
@@ -338,6 +338,6 @@ def test_shells_that_wait_make_room_to_kill_a_command(make_bed):
 
 def test_without_sftp(make_bed):
     host = make_bed("NOPASSWD: ALL", sftp=None).open(None)
-    assert host.read("/etc/shadow") == Path("/etc/shadow").read_bytes()
+    assert host.read("/etc/sudoers") == Path("/etc/sudoers").read_bytes()
     assert host.listdir("/etc/ssh") == sorted(path.name for path in Path("/etc/ssh").iterdir())
     assert host.stat("/etc/shadow").mode == Path("/etc/shadow").stat().st_mode

@@ -70,8 +70,8 @@ def test_symlink(host):
     assert not host.file("/etc/passwd").is_symlink
 
 def test_sha256sum(host):
-    line = host.check_output("sha256sum /etc/passwd")
-    assert host.file("/etc/passwd").sha256sum == line.split()[0]
+    line = host.check_output("sha256sum /etc/login.defs")
+    assert host.file("/etc/login.defs").sha256sum == line.split()[0]
 
 def test_root_exists(host):
     root = host.user("root")
@@ -149,17 +149,18 @@ def test_system(host):
     assert host.system_info.distribution == "debian"
 
 def test_every_member_of_a_file(host):
-    passwd = host.file("/etc/passwd")
-    line = host.check_output("stat -L -c '%a %U %u %G %g %s %i %Y' /etc/passwd").split()
-    found = [oct(passwd.mode)[2:], passwd.user, passwd.uid, passwd.group, passwd.gid]
-    found += [passwd.size, passwd.inode, int(passwd.mtime.timestamp())]
+    settings = host.file("/etc/login.defs")
+    line = host.check_output("stat -L -c '%a %U %u %G %g %s %i %Y' /etc/login.defs").split()
+    found = [oct(settings.mode)[2:], settings.user, settings.uid, settings.group, settings.gid]
+    found += [settings.size, settings.inode, int(settings.mtime.timestamp())]
     assert list(map(str, found)) == line
-    assert passwd.md5sum == host.check_output("md5sum /etc/passwd").split()[0]
-    assert not any([passwd.is_executable, passwd.is_pipe, passwd.is_socket, passwd.is_symlink])
+    assert settings.md5sum == host.check_output("md5sum /etc/login.defs").split()[0]
+    assert not any([settings.is_executable, settings.is_pipe])
+    assert not any([settings.is_socket, settings.is_symlink])
     assert host.file("/bin/sh").is_executable
-    assert passwd == "/etc/passwd"
-    assert passwd == host.file("/etc/passwd")
-    assert repr(passwd) == "<file /etc/passwd>"
+    assert settings == "/etc/login.defs"
+    assert settings == host.file("/etc/login.defs")
+    assert repr(settings) == "<file /etc/login.defs>"
 
 def test_mtime_is_a_local_time_without_a_zone(host):
     import datetime
