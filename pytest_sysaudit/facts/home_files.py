@@ -8,6 +8,7 @@ from stat import S_IMODE, S_ISDIR
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete, NotApplicable
+from pytest_sysaudit.facts.homes import FAR
 from pytest_sysaudit.facts.outcome import Failure
 from pytest_sysaudit.facts.reading import script
 from pytest_sysaudit.text import first_line
@@ -42,7 +43,7 @@ _FOLDERS = tuple(sorted({p.rpartition("/")[0] for p in SECRETS if "/" in p} | {"
 _HOMES = r"""awk 'BEGIN {
 while ((r = (getline l <"/proc/self/mounts")) > 0) {
 split(l, f, " ")
-if (f[3] ~ /^(autofs|nfs4?|cifs|smb3|smbfs|afs|ceph|glusterfs|lustre|fuse[.].*)$/) far[f[2]] = 1
+if (f[3] ~ /%FAR%/) far[f[2]] = 1
 }
 delete far["/"]
 if (r == 0) while ((r = (getline l <"/etc/passwd")) > 0) {
@@ -54,7 +55,7 @@ while (p != "" && !(p in far)) sub("[/]*[^/]*$", "", p)
 print (p == "" ? "+" : "-") h
 }
 if (r < 0) { print "homes: no /proc/self/mounts or no /etc/passwd" >"/dev/stderr"; exit 1 }
-}'"""
+}'""".replace("%FAR%", FAR)
 _SCRIPT = Script(
     r"""list=$(%HOMES%) || exit
 set -f

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pytest_sysaudit.errors import Incomplete
 
+#: Types of file systems of other hosts, for awk: to look at one may hang, and mount it.
+FAR = "^(autofs|nfs4?|cifs|smb3|smbfs|afs|ceph|glusterfs|lustre|fuse[.].*)$"
 #: Sets the arguments to the homes that are on this host's own disks, those in /home that no account
 #: of /etc/passwd has among them, and ``away`` to the others: to look at a file system of another
 #: host may hang. The root folder is no home.
@@ -19,7 +21,7 @@ return 0
 BEGIN {
 while ((getline l <"/proc/self/mounts") > 0) {
 split(l, f, " ")
-if (f[3] !~ /^(autofs|nfs4?|cifs|smb3|smbfs|afs|ceph|glusterfs|lustre|fuse[.].*)$/) continue
+if (f[3] !~ /%FAR%/) continue
 if (f[2] == "/") continue
 net[f[2]] = 1
 if (f[2] ~ /^\/home(\/|$)/) there = 1
@@ -50,7 +52,7 @@ case $list in *"$nl$h$nl"*) continue ;; esac
 [ -d "$h" ] && [ "$h" != /home/lost+found ] && set -- "$@" "$h"
 done ;;
 esac
-"""
+""".replace("%FAR%", FAR)
 #: Sets ``words``, for eval, to the homes, and behind them to what the patterns of ``inside`` name.
 INSIDE = r"""n=0
 homes=

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess
+from pytest_sysaudit.facts.packages import UNREAD
 from pytest_sysaudit.facts.reading import complete, script
 from pytest_sysaudit.text import first_line
 from pytest_sysaudit.transport.base import CommandResult, Script
@@ -34,16 +35,6 @@ ARGC = 2
 /^F:/ { folder = substr($0, 3); if (folder != "") folder = folder "/" }
 /^R:/ { file = "/" folder substr($0, 3); if (file in want) print name "\\t-\\t" file }
 /^a:/ { n = split($0, part, ":"); if (file in want) print name "\\t" part[n] "\\t" file }"""
-#: Data bases of managers that we do not ask.
-_OTHERS = (
-    "/var/lib/pacman/local",
-    "/var/lib/opkg",
-    "/usr/lib/opkg",
-    "/var/db/pkg",
-    "/var/db/xbps",
-    "/var/log/packages",
-    "/nix/var/nix/db",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +81,7 @@ def command(paths: Sequence[str]) -> Script:
     named = shlex.join(words)
     lines = " ".join(f"-e {shlex.quote(word)}" for word in words)
     links = " ".join(f"/{folder}" for folder in _MERGED)
-    others = " ".join(_OTHERS)
+    others = " ".join(UNREAD)
     return Script(f"""for d in {links}; do [ ! -L $d ] || echo "link $d"; done
 if [ -s /var/lib/dpkg/status ]; then
 echo dpkg

@@ -26,13 +26,8 @@ _DPKG_STATES = {
     "triggers-pending": "broken",
 }
 _RPM = r"%{NAME}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t[%{PROVIDENAME}, ]\n"
-#: Data bases of managers that we do not read, or whose tool is not there or is broken.
-_OTHERS = (
-    "/var/lib/rpm/Packages",
-    "/var/lib/rpm/Packages.db",
-    "/var/lib/rpm/rpmdb.sqlite",
-    "/usr/lib/sysimage/rpm",
-    "/var/lib/dpkg/status.d",
+#: Data bases of managers that we do not read.
+UNREAD = (
     "/var/lib/pacman/local",
     "/var/lib/opkg",
     "/usr/lib/opkg",
@@ -40,6 +35,15 @@ _OTHERS = (
     "/var/db/xbps",
     "/var/log/packages",
     "/nix/var/nix/db",
+)
+#: The same, or data bases whose tool is not there or is broken.
+_OTHERS = (
+    "/var/lib/rpm/Packages",
+    "/var/lib/rpm/Packages.db",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm",
+    "/var/lib/dpkg/status.d",
+    *UNREAD,
 )
 #: A manager counts only with its data base: busybox has a dpkg and an rpm that know nothing. Of
 #: dpkg's, the lines that we want take a seventh of the time that dpkg-query takes; files beside it

@@ -23,8 +23,3 @@ def engage(config: pytest.Config) -> None:
         from pytest_sysaudit.hooks.recorder import record
 
         record(config)
-
-
-def is_engaged(config: pytest.Config) -> bool:
-    """Whether this run is an audit."""
-    return config.pluginmanager.hasplugin(f"pytest_sysaudit.hooks.{MODULES[0]}")

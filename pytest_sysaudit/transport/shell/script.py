@@ -178,10 +178,10 @@ def framed(command: Command, stdin: bytes) -> bytes:
         ValueError: it holds a NUL, which no argument can.
         CannotAssess: an argument is longer than Linux takes.
     """
-    argv = _argv(command)
+    argv, is_text = _taken_apart(command)
     if not argv or any("\0" in word for word in argv):
         raise ValueError(f"not a command: {command!r}")
-    if isinstance(command, str) and not stdin and _is_text(command):
+    if is_text and isinstance(command, str) and not stdin:
         return b"_o " + shlex.quote(command).encode("utf-8", "surrogateescape") + b"\n"
     line = shlex.join(argv).encode("utf-8", "surrogateescape")
     if len(line) > _LONGEST:
@@ -191,19 +191,17 @@ def framed(command: Command, stdin: bytes) -> bytes:
     return b"_l; " + _fed(stdin) + b" | _i " + line + b"; _e $?\n"
 
 
-def _argv(command: Command) -> list[str]:
-    """Return what is to be executed: without a shell, where that would do nothing but execute."""
+def _taken_apart(command: Command) -> tuple[list[str], bool]:
+    """Return what is to be executed, and whether the worker itself may evaluate it instead.
+
+    No shell is executed where that would do nothing but execute.
+    """
     if not isinstance(command, str):
-        return list(command)
+        return list(command), False
     words = shlex.split(command) if _PLAIN.fullmatch(command) else []
-    return words if words and words[0] not in _OF_SHELLS else ["/bin/sh", "-c", command]
-
-
-def _is_text(command: str) -> bool:
-    """Whether the worker itself may evaluate *command*."""
-    if isinstance(command, Script):
-        return True
-    return bool(_PLAIN.fullmatch(command)) and shlex.split(command)[0] in _BUILT_IN
+    name = words[0] if words else ""
+    argv = words if words and name not in _OF_SHELLS else ["/bin/sh", "-c", command]
+    return argv, isinstance(command, Script) or name in _BUILT_IN
 
 
 def _refuse_long(argv: list[str]) -> None:
