@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -269,6 +269,14 @@ class Case:
     def judge(self, *broken: Break) -> tuple[Verdict, str]:
         host = well_host(*broken, vars=self.vars, more=self.more)
         return judge_check(self.check, inputs=self.inputs, host=host, **self.params)
+
+
+def assert_verdict(case: Case, broken: Sequence[Break], expected: Verdict) -> None:
+    """Judge *case*; every command must have had a canned answer, and what is no pass a reason."""
+    verdict, reason = case.judge(*broken)
+    assert verdict is expected, reason
+    assert "no answer for the command" not in reason, reason
+    assert reason or verdict is Verdict.PASS, f"{verdict} without a reason"
 
 
 def rows(cases: list[Case]) -> list[Any]:

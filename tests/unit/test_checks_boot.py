@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lab.texts import told
+from lab.textfiles import told
 from lab.wellhost import (
     ABSENT,
     CUT,
@@ -11,6 +11,7 @@ from lab.wellhost import (
     SYSCTL,
     Case,
     answers,
+    assert_verdict,
     breaks,
     rows,
     uncovered,
@@ -263,9 +264,7 @@ CASES = [
 
 @pytest.mark.parametrize(("case", "broken", "expected"), rows(CASES))
 def test_verdicts_of_the_start(case, broken, expected):
-    verdict, reason = case.judge(*broken)
-    assert verdict is expected, reason
-    assert reason or verdict is expected.PASS
+    assert_verdict(case, broken, expected)
 
 
 def test_every_check_of_the_start_has_rows():

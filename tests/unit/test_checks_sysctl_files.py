@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from lab.texts import told
-from lab.wellhost import CUT, SYSCTL, Case, answers, breaks, rows, uncovered
+from lab.textfiles import told
+from lab.wellhost import CUT, SYSCTL, Case, answers, assert_verdict, breaks, rows, uncovered
 
 from checks.linux import test_sysctl_files
 from pytest_sysaudit.facts.sysctl_files import ROWS
@@ -86,9 +86,7 @@ CASES = [
 
 @pytest.mark.parametrize(("case", "broken", "expected"), rows(CASES))
 def test_verdicts_of_files(case, broken, expected):
-    verdict, reason = case.judge(*broken)
-    assert verdict is expected, reason
-    assert reason or verdict is expected.PASS
+    assert_verdict(case, broken, expected)
 
 
 def test_the_check_of_files_has_rows():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.fake import FakeTransport
-from lab.texts import told
+from lab.textfiles import told
 
 from pytest_sysaudit.facts import core_dumps, open_facts
 from pytest_sysaudit.facts.text_files import Texts

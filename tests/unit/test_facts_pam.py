@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from lab.fake import FakeTransport
-from lab.texts import told
+from lab.textfiles import told
 
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
 from pytest_sysaudit.facts import open_facts, pam

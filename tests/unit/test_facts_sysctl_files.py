@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from lab.fake import FakeTransport
-from lab.texts import told
+from lab.textfiles import told
 
 from pytest_sysaudit.errors import CannotAssess, Denied, Incomplete
 from pytest_sysaudit.facts import open_facts, sysctl_files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from lab.fake import judge_check
-from lab.texts import told
+from lab.textfiles import told
 from lab.wellhost import MOUNTS, SYSCTL, answers, well_host
 
 from checks.linux import test_boot, test_mounts, test_sysctl_files
