@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sysaudit.dialing import Call, Dialer
 from pytest_sysaudit.errors import CannotAssess, SysauditError, Unreachable
+from pytest_sysaudit.evidence import faults
+from pytest_sysaudit.evidence.observation import Observation
 from pytest_sysaudit.inventory.target import Kind, Target
 from pytest_sysaudit.lanes import wait, wait_for
 from pytest_sysaudit.record import Plain
 
 if TYPE_CHECKING:
     from pytest_sysaudit.aws.session import AwsSession
+    from pytest_sysaudit.evidence.observation import Journal, Player
     from pytest_sysaudit.facts.plan import Plan
     from pytest_sysaudit.host import Host
     from pytest_sysaudit.http.client import HttpClient
@@ -39,6 +43,8 @@ class Connections:
         transports: further ways to hosts, as `pytest_sysaudit.transport.open_transport` takes them.
         facts: further fact tables, by name.
         plans: what the checks will ask of each host, by name; may be filled until it is opened.
+        journal: where all that is seen is kept; None: nowhere.
+        player: a recording that answers in place of the targets; None: they are asked.
     """
 
     def __init__(
@@ -49,12 +55,15 @@ class Connections:
         transports: Mapping[str, str | Callable[..., Any]] | None = None,
         facts: Mapping[str, str] | None = None,
         plans: Mapping[str, Plan] | None = None,
+        journal: Journal | None = None,
+        player: Player | None = None,
     ) -> None:
         self.targets = targets
         self._secrets = secrets
         self._transports = dict(transports or {})
         self._facts = dict(facts or {})
         self._plans = plans if plans is not None else {}
+        self._journal, self._player = journal, player
         self._lock = threading.Lock()
         self._futures: dict[str, Future[Any]] = {}
         self._parted: dict[str, dict[str, Plain]] = {}
@@ -120,7 +129,7 @@ class Connections:
         middle of what the run shows, could not be answered.
         """
         calls: list[Call] = []
-        for target in targets:
+        for target in targets if self._player is None else ():
             if target.kind is not Kind.SSH or self._asks(target):
                 continue
             future: Future[Any] = Future()
@@ -237,7 +246,7 @@ class Connections:
 
     def _fulfil(self, future: Future[T], make: Callable[[Target], T], target: Target) -> None:
         try:
-            value = make(target)
+            value = self._noted(make, target)
         except Exception as error:  # noqa: BLE001 - it is raised again where the result is asked for
             future.set_exception(error)
         except BaseException:
@@ -249,12 +258,54 @@ class Connections:
         else:
             future.set_result(value)
 
+    def _noted(self, make: Callable[[Target], T], target: Target) -> T:
+        """Return what *make* gave, and keep who the target said it is, or why there is nothing."""
+        if self._player is not None:
+            known = self._player.find("target", target.name, {})
+            if known is None:
+                raise Unreachable(f"{target.name}: the recording did not open it")
+            if known.error is not None:
+                raise faults.from_plain(known.error)
+        if self._journal is None:
+            return make(target)
+        started, error, answer = time.time(), None, None
+        try:
+            value = make(target)
+        except Exception as failure:
+            error = faults.to_plain(failure)
+            raise
+        else:
+            answer = dict(getattr(_way(value), "identity", None) or {})
+            return value
+        finally:
+            self._journal.note(
+                Observation(
+                    kind="target",
+                    target=target.name,
+                    asked={},
+                    started=started,
+                    duration=time.time() - started,
+                    answer=answer,
+                    error=error,
+                )
+            )
+
     def _new_host(self, target: Target) -> Host:
         from pytest_sysaudit.facts import TABLES
         from pytest_sysaudit.host import Host
         from pytest_sysaudit.transport import open_transport
 
         plan = self._plans.get(target.name)
+        if self._player is not None:
+            from pytest_sysaudit.facts.tape import ReplayTape
+            from pytest_sysaudit.transport.replay import ReplayTransport
+
+            return Host(
+                target,
+                ReplayTransport(target.name, self._player),
+                extra_facts=self._facts,
+                tape=ReplayTape(target.name, self._player),
+            )
         try:
             transport = open_transport(
                 target,
@@ -270,28 +321,48 @@ class Connections:
             raise Unreachable(
                 f"{target.name}: its transport broke while opening: {words}"
             ) from error
-        host = Host(target, transport, extra_facts=self._facts, plan=plan)
+        tape = None
+        if self._journal is not None:
+            from pytest_sysaudit.facts.tape import RecordingTape
+            from pytest_sysaudit.transport.recording import recording
+
+            transport = recording(transport, self._journal)
+            tape = RecordingTape(target.name, self._journal)
+        host = Host(target, transport, extra_facts=self._facts, plan=plan, tape=tape)
         host.read_ahead()
         return host
 
     def _new_aws(self, target: Target) -> AwsSession:
+        if self._player is not None:
+            from pytest_sysaudit.aws.replay import replay_session
+
+            return replay_session(target, self._player)
         from pytest_sysaudit.aws.session import open_session
 
-        return open_session(target, self._secrets)
+        return open_session(target, self._secrets, journal=self._journal)
 
     def _new_http(self, target: Target) -> HttpClient:
+        if self._player is not None:
+            from pytest_sysaudit.http.replay import replay_client
+
+            return replay_client(target, self._player)
         from pytest_sysaudit.http.client import open_client
 
-        client = open_client(target, self._secrets)
+        client = open_client(target, self._secrets, journal=self._journal)
         client.probe()
         return client
 
     def _new_sniffer(self, target: Target) -> Sniffer:
         from pytest_sysaudit.network.sniffer import Sniffer
 
+        if self._player is not None:
+            from pytest_sysaudit.network.replay import replay_sniffer
+
+            return replay_sniffer(target, self._player)
         via = getattr(target.entry, "via", None)
         host = self._open(self.targets[via], self._new_host, target.name) if via else None
-        return Sniffer(target, host=host, exercise=lambda: self._exercise(target))
+        exercise = partial(self._exercise, target)
+        return Sniffer(target, host=host, exercise=exercise, journal=self._journal)
 
     def _exercise(self, target: Target) -> None:
         """Make traffic that begins while the capture runs: over connections of its own."""

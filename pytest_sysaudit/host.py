@@ -19,6 +19,7 @@ from pytest_sysaudit.transport.base import FileStat, Transport
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.health import Health
+    from pytest_sysaudit.facts.tape import Tape
 
 
 class Files:
@@ -51,6 +52,7 @@ class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no typ
         transport: the open way to it.
         extra_facts: further fact tables by name, as in `pytest_sysaudit.facts.TABLES`.
         plan: what the checks of the run will ask, for `read_ahead`.
+        tape: keeps the fact tables that are read, or has those that were; None: neither.
     """
 
     def __init__(
@@ -60,8 +62,9 @@ class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no typ
         *,
         extra_facts: Mapping[str, str | Reader] | None = None,
         plan: Plan | None = None,
+        tape: Tape | None = None,
     ) -> None:
-        link = Link(target, transport, open_facts(transport, extra_facts))
+        link = Link(target, transport, open_facts(transport, extra_facts, tape=tape))
         super().__init__(SysauditBackend(target.name, link=link))
         self._plan = plan
 

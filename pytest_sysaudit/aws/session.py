@@ -38,6 +38,7 @@ from pytest_sysaudit.lanes import Once
 from pytest_sysaudit.text import first_line
 
 if TYPE_CHECKING:
+    from pytest_sysaudit.evidence.observation import Journal
     from pytest_sysaudit.inventory.secrets import Secrets
 
 _Boto3Session: Any = boto3.session.Session
@@ -46,13 +47,20 @@ _BOTO3_DEFAULTS = {"use_ssl": True}
 STANDIN_REGION = "us-east-1"
 
 
-def open_session(target: Target, secrets: Secrets, *, on_call: OnCall | None = None) -> AwsSession:
+def open_session(
+    target: Target,
+    secrets: Secrets,
+    *,
+    on_call: OnCall | None = None,
+    journal: Journal | None = None,
+) -> AwsSession:
     """Log in to the account *target* and make sure that it is the one the inventory means.
 
     Args:
         target: the account.
         secrets: where the external id of its role comes from.
         on_call: is told of every call that was made, its answer not redacted.
+        journal: keeps every call that is made; None: nobody does.
 
     Raises:
         LoginRefused: no credentials, or AWS does not take them.

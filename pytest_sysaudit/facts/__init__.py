@@ -21,10 +21,14 @@ A table whose rows are asked for by key is a `keyed.KeyedTable`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pytest_sysaudit.facts.base import Facts, Reader, parse_lines, unknown_format
 from pytest_sysaudit.facts.keyed import KeyedTable
 from pytest_sysaudit.transport.base import Transport
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.tape import Tape
 
 __all__ = ["TABLES", "Facts", "KeyedTable", "open_facts", "parse_lines", "unknown_format"]
 
@@ -130,6 +134,7 @@ def open_facts(
     extra: Mapping[str, str | Reader] | None = None,
     *,
     user: str | None = None,
+    tape: Tape | None = None,
 ) -> Facts:
     """Return the fact tables of the host behind *transport*; nothing is read yet.
 
@@ -137,5 +142,6 @@ def open_facts(
         transport: the way to the host.
         extra: further tables by name, as in `TABLES` or as callables.
         user: whom the commands run as; None: as the inventory says.
+        tape: keeps the tables that are read, or has those that were; None: neither.
     """
-    return Facts(transport, {**TABLES, **(extra or {})}, user)
+    return Facts(transport, {**TABLES, **(extra or {})}, user, tape=tape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.asks import Ask, Reader, Tables, asks_of, find_reader
@@ -16,6 +16,9 @@ from pytest_sysaudit.facts.packed import SMALL, Packed, pack, unpack
 from pytest_sysaudit.lanes import Once
 from pytest_sysaudit.text import first_line
 from pytest_sysaudit.transport.base import Command, CommandResult, Transport
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.facts.tape import Tape
 
 __all__ = ["Facts", "Reader", "find_reader", "parse_lines", "unknown_format"]
 
@@ -64,6 +67,7 @@ class Facts:
     Attributes:
         transport: the way to the host.
         user: whom the commands run as; None: as the inventory says.
+        tape: keeps the tables that are read, or has those that were; None: neither.
     """
 
     def __init__(
@@ -73,9 +77,11 @@ class Facts:
         user: str | None = None,
         _shared: _Shared | None = None,
         _notes: _Notes | None = None,
+        tape: Tape | None = None,
     ) -> None:
         self.transport = transport
         self.user = user
+        self.tape = tape
         self._tables = tables
         self._shared = _shared or _Shared()
         self._notes = _notes
@@ -84,7 +90,7 @@ class Facts:
         """Return the same tables as *user* sees them; what was read is shared."""
         if user == self.user:
             return self
-        return Facts(self.transport, self._tables, user, self._shared, self._notes)
+        return Facts(self.transport, self._tables, user, self._shared, self._notes, self.tape)
 
     def refresh(self) -> None:
         """Forget what was read, for every user of this host; who asks next reads it anew.
@@ -228,7 +234,7 @@ class Facts:
 
     def _read(self, name: str) -> Outcome:
         notes = self._shared.notes[name, self.user] = _Notes()
-        own = Facts(self.transport, self._tables, self.user, self._shared, notes)
+        own = Facts(self.transport, self._tables, self.user, self._shared, notes, self.tape)
         return attempt(name, lambda: find_reader(self._tables[name])(own))
 
 

@@ -24,6 +24,7 @@ from pytest_sysaudit.http.trust import NO_ISSUER
 from pytest_sysaudit.inventory.target import Target
 
 if TYPE_CHECKING:
+    from pytest_sysaudit.evidence.observation import Journal
     from pytest_sysaudit.inventory.secrets import Secrets
 
 #: What our own body reader can decode.
@@ -283,8 +284,13 @@ class Recorder(requests.adapters.BaseAdapter):
         self._adapter.close()
 
 
-def open_client(target: Target, secrets: Secrets) -> HttpClient:
+def open_client(target: Target, secrets: Secrets, *, journal: Journal | None = None) -> HttpClient:
     """Return the client of the HTTP endpoint *target*; nothing is sent yet.
+
+    Args:
+        target: the endpoint.
+        secrets: where its credentials come from.
+        journal: keeps every exchange; None: nobody does.
 
     Raises:
         SecretError: a secret that the endpoint needs cannot be had.

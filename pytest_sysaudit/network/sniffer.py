@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_sysaudit.errors import CannotAssess, Incomplete
 from pytest_sysaudit.inventory.target import Target
@@ -19,6 +19,9 @@ from pytest_sysaudit.network.capture import Capture, Recording
 from pytest_sysaudit.network.dissect import Dissected
 from pytest_sysaudit.network.local import LocalRecorder
 from pytest_sysaudit.network.tcpdump import TcpdumpRecorder, Watcher
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.evidence.observation import Journal
 
 LARGEST_FILE = 1 << 30
 MANY = 50  # addresses in one capture filter
@@ -45,6 +48,7 @@ class Sniffer:
         target: the network.
         host: the host that its ``via`` names; None: this machine.
         exercise: makes the traffic that ``exercise`` of the inventory asks for.
+        journal: keeps every capture; None: nobody does.
 
     Attributes:
         target: the network.
@@ -55,8 +59,10 @@ class Sniffer:
         target: Target,
         host: Watcher | None = None,
         exercise: Callable[[], None] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.target = target
+        self._journal = journal
         self._host = host
         self._exercise = exercise
         self._samples: Once[float] = Once()

@@ -39,8 +39,14 @@ _SHAPES: Mapping[str, Sequence[str]] = {
     "targets": _TARGET,
     "controls": _CONTROL,
     "results": _RESULT,
+    "waivers": (),
+    "attestations": (),
+    "drift": (),
+    "evidence": (),
     "summary": _SUMMARY,
 }
+#: Parts that are there only where the run had something to say about them.
+PARTS = ("waivers", "attestations", "drift", "evidence")
 
 
 def build(
@@ -49,6 +55,8 @@ def build(
     controls: Sequence[Control],
     results: Sequence[Result],
     gate: Mapping[str, Plain] | None = None,
+    *,
+    parts: Mapping[str, Plain] | None = None,
 ) -> dict[str, Plain]:
     """Build the document from its parts, in whatever order these come.
 
@@ -61,6 +69,7 @@ def build(
         results: every result; no row may be missing, which is for the caller to see to.
         gate: ``{"broken": bool, "rule": str}``; None, or one that says neither that it is broken
             nor which rule held, as after a run that was ended early, judges by the default gate.
+        parts: those of `PARTS` that the run has, in their order.
 
     Returns:
         JSON data that is equal for equal parts.
@@ -74,6 +83,7 @@ def build(
         "targets": sorted(systems, key=lambda target: str(target["name"])),
         "controls": sorted(requirements, key=lambda control: str(control["id"])),
         "results": rows,
+        **{name: clean(parts[name]) for name in PARTS if parts and name in parts},
     }
     document["summary"] = summarize(document, gate)
     return document

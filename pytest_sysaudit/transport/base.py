@@ -42,6 +42,7 @@ class CommandResult:
         stderr: standard error, as the bytes that came.
         started: seconds since the epoch, by this machine's clock.
         duration: seconds.
+        evidence: the id under which a recording run kept it, or a replay found it; else "".
     """
 
     command: Command
@@ -50,6 +51,7 @@ class CommandResult:
     stderr: bytes = field(repr=False)
     started: float
     duration: float
+    evidence: str = field(default="", repr=False, compare=False)
 
     @property
     def ok(self) -> bool:

@@ -1,0 +1,1 @@
+"""What turns findings into a decision: waivers, attestations, gate, drift."""

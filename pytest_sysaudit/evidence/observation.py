@@ -1,0 +1,78 @@
+"""One thing that was seen of a target: what was asked, what came, when; and who keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pytest_sysaudit.record import Plain
+
+#: What an observation can be of. ``target``: opening it; ``row``: a row of a keyed fact table.
+KINDS = ("target", "command", "file", "table", "row", "api", "http", "tls", "capture")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What was seen, as it came: secrets are taken out where it is kept.
+
+    Attributes:
+        kind: one of `KINDS`.
+        target: the target's name.
+        asked: JSON data that tells it from others of its kind and target, as
+            ``{"command": ["id", "-u"], "user": null}``; a replay looks it up by this.
+        started: seconds since the epoch, by this machine's clock.
+        duration: seconds.
+        answer: JSON data, small, as ``{"exit_code": 0}``.
+        error: why there is no answer, as `faults.to_plain` gives it; None if there is one.
+        parts: content by name, as it came: ``stdout``, ``body``, ``packets``. Those that are no
+            text are kept as they are, but for secrets that are known.
+        made_of: the ids of what it was made of.
+    """
+
+    kind: str
+    target: str
+    asked: Mapping[str, Plain]
+    started: float
+    duration: float = 0.0
+    answer: Plain = None
+    error: Mapping[str, Plain] | None = None
+    parts: Mapping[str, bytes] = field(default_factory=dict)
+    made_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored(Observation):
+    """An observation as it is kept, without secrets.
+
+    Attributes:
+        id: 16 hex digits, from the hash of all that is kept of it.
+        redacted: whether a secret was taken out, of it or of what it was made of.
+        cut: the names of parts that are not whole, because they were too large.
+    """
+
+    id: str
+    redacted: bool = False
+    cut: tuple[str, ...] = ()
+
+
+class Journal(Protocol):
+    """Where a run writes what it saw: the only door, and where secrets are taken out."""
+
+    def note(self, seen: Observation) -> Stored:
+        """Keep *seen*, and add it to what the running check used (`trail.used`).
+
+        Never raises: a journal that cannot write any more says so once, at the end of the run.
+        The parts of what it returns are empty.
+        """
+
+
+class Player(Protocol):
+    """What was recorded, for a replay."""
+
+    def find(self, kind: str, target: str, asked: Mapping[str, Plain]) -> Stored | None:
+        """Return what was seen when the same was asked; None if it never was.
+
+        Who asks the same again gets what came then, in the order of the recording, at the end the
+        last one again. It is added to what the running check used.
+        """
