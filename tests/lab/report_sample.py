@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -288,3 +290,235 @@ def nasty() -> dict[str, Any]:
     ]
     run = {**RUN, "operator": text, "command_line": [text], "versions": {text: text}, text: text}
     return document.build(run, [target], [control], rows)
+
+
+#: What a spreadsheet would run, and what a merge request would show as markup.
+FORMULA = "=cmd|' /C calc'!A0"
+MARKUP = (
+    "| a | `b` ``` **c** [d](javascript:alert(1)) ![e](http://evil.example/x.png) <b>f</b> @all #1"
+)
+#: What a rich document adds to single results, by target and control.
+_ACCEPTED = {
+    "by": "waivers.yaml",
+    "reason": f"replaced next month {HOSTILE}",
+    "raw": "fail",
+    "approver": "m.weber",
+    "ticket": "SEC-114",
+    "expires": "2026-12-01T00:00:00Z",
+    "place": "waivers.yaml:12",
+    "target": "prod",
+    "resource": "",
+}
+_ATTESTED = {
+    "status": "pass",
+    "by": "c.ortiz",
+    "at": "2026-10-02T09:00:00Z",
+    "valid_until": "2027-01-02T09:00:00Z",
+    "explanation": "went through all accounts with HR",
+    "evidence_file": "reviews/2026-q4.pdf",
+    "evidence_sha256": hashlib.sha256(b"review").hexdigest(),
+    "place": "attestations.yaml:3",
+    "expired": False,
+}
+_GATE = {
+    "broken": True,
+    "rule": "fail: critical: 0 (found 2)",
+    "source": "gate.yaml",
+    "rules": [
+        {"rule": "fail: critical: 0", "limit": 0, "found": 2, "holds": False},
+        {"rule": "error: 100", "limit": 100, "found": 12, "holds": True},
+    ],
+}
+
+
+def rich() -> dict[str, Any]:
+    """The sample with all that later parts add: rows, waivers, attestations, drift, evidence.
+
+    Every verdict is there, every drift, an expired attestation, a result about the run itself,
+    one twice (for the same target and control) with other parameters, and hostile text.
+    """
+    rows = [_enriched(row) for row in results()]
+    base = next(row for row in rows if row.target == "web1" and row.control == "linux.cron-mode")
+    rows += [
+        replace(base, resource=name, verdict=Verdict.FAIL, message=name, drift="new")
+        for name in (HOSTILE, FORMULA, MARKUP, NASTY)
+    ]
+    rows.append(replace(base, params={"port": "22"}, verdict=Verdict.FAIL, drift="changed"))
+    rows.append(replace(base, target="", verdict=Verdict.ERROR, message="nothing was chosen"))
+    run = {**RUN, "profile": _profile()}
+    return document.build(run, targets(), controls(), rows, _GATE, parts=_parts(rows))
+
+
+def _enriched(row: Result) -> Result:
+    key = sum(map(ord, row.target + row.control + row.resource))
+    drift = "new" if row.verdict in (Verdict.FAIL, Verdict.ERROR) and key % 3 == 0 else "unchanged"
+    if row.verdict is Verdict.PASS and key % 5 == 0:
+        drift = "fixed"
+    elif row.verdict is not Verdict.PASS and key % 3 == 1:
+        drift = "changed"
+    seen = () if row.verdict is Verdict.MANUAL else (_id(row.target), _id(row.target, row.control))
+    more: dict[str, Any] = {"drift": drift, "evidence": seen}
+    if row.verdict is Verdict.WAIVED:
+        more["waiver"] = _ACCEPTED
+    if row.control == "manual.access-review" and row.target == "web1":
+        more |= {"attestation": _ATTESTED, "verdict": Verdict.PASS}
+    if row.control == "manual.access-review" and row.target == "web2":
+        more |= {"attestation": {**_ATTESTED, "status": "fail"}, "verdict": Verdict.FAIL}
+    if row.control == "manual.restore-test" and row.target == "web1":
+        more["attestation"] = {**_ATTESTED, "expired": True, "valid_until": "2026-11-01T00:00:00Z"}
+    return replace(row, **more)
+
+
+def _id(*parts: str) -> str:
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+
+
+def _parts(rows: Sequence[Result]) -> dict[str, Any]:
+    return {
+        "waivers": list(_waivers(rows)),
+        "attestations": list(_attestations(rows)),
+        "drift": _drift(rows),
+        "evidence": dict(_evidence(rows)),
+    }
+
+
+def _waivers(rows: Sequence[Result]) -> Iterator[dict[str, Any]]:
+    common = {
+        "target": "prod",
+        "resource": "",
+        "justification": _ACCEPTED["reason"],
+        "approver": "m.weber",
+        "ticket": "SEC-114",
+    }
+    waived = sorted({row.control for row in rows if row.verdict is Verdict.WAIVED})
+    states = [(name, "used", 8) for name in waived]
+    states += [("ssh.banner", "not needed", 200), ("ssh.ciphers", "unused", 20)]
+    states += [("linux.auditd", "expired", -3), ("no.such", "unknown control", 90)]
+    for number, (name, state, days) in enumerate(states):
+        yield {
+            "control": name,
+            **common,
+            "expires": utc_text(START + 86400 * days + 57600),
+            "place": f"waivers.yaml:{3 + 7 * number}",
+            "state": state,
+            "expires_in_days": days,
+            "expiring": 0 <= days <= 30,
+            "results": sum(row.control == name for row in rows) if state == "used" else 0,
+        }
+
+
+def _attestations(rows: Sequence[Result]) -> Iterator[dict[str, Any]]:
+    for number, (name, target, state, days) in enumerate(
+        [
+            ("manual.access-review", "web1", "used", 40),
+            ("manual.access-review", "web2", "used", 40),
+            ("manual.restore-test", "web1", "expired", -22),
+        ]
+    ):
+        known = {key: value for key, value in _ATTESTED.items() if key != "expired"}
+        yield {
+            "control": name,
+            "target": target,
+            **known,
+            "status": "fail" if target == "web2" else "pass",
+            "place": f"attestations.yaml:{3 + 9 * number}",
+            "state": state,
+            "expires_in_days": days,
+            "expiring": False,
+            "results": 1,
+        }
+
+
+def _drift(rows: Sequence[Result]) -> dict[str, Any]:
+    gone = [
+        {
+            "control": "ssh.banner",
+            "check": "ssh/test_banner.py::test_banner",
+            "target": target,
+            "resource": resource,
+            "params": {},
+            "verdict": verdict,
+        }
+        for target, resource, verdict in [
+            ("retired1", "", "fail"),
+            ("web1", f"/etc/{HOSTILE}", "pass"),
+        ]
+    ]
+    names = ("new", "fixed", "unchanged", "changed")
+    counts = {name: sum(row.drift == name for row in rows) for name in names}
+    earlier = {
+        "path": "results-last-week.json",
+        "run": "20261116T080000Z-11aa",
+        "started": utc_text(START - 7 * 86400),
+        "sha256": hashlib.sha256(b"baseline").hexdigest(),
+    }
+    return {"baseline": earlier, "counts": {**counts, "gone": len(gone)}, "gone": gone}
+
+
+def _evidence(rows: Sequence[Result]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for row in rows:
+        if row.target and row.evidence:
+            tell = row.verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.WAIVED)
+            yield _id(row.target), _seen("target", row, f"ssh://{row.target}", "")
+            yield (
+                _id(row.target, row.control),
+                _seen("command", row, f"sshd -T -C user={row.target}", MARKUP if tell else ""),
+            )
+
+
+def _seen(kind: str, row: Result, what: str, excerpt: str) -> dict[str, Any]:
+    content = f"{row.target} {row.control} {kind}".encode()
+    return {
+        "kind": kind,
+        "target": row.target,
+        "what": what,
+        "started": row.started,
+        "duration": 0.034,
+        "outcome": "exit code 0" if kind == "command" else "connected",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+        "redacted": row.target == "web2",
+        "cut": row.target == "db1",
+        "made_of": [_id(row.target)] if kind == "command" else [],
+        "excerpt": excerpt,
+    }
+
+
+def _profile() -> dict[str, Any]:
+    return {
+        "name": "cis-server-1",
+        "files": [{"name": "cis-server-1", "title": "CIS, servers, level 1", "sha256": "ab" * 32}],
+        "excluded": [
+            {"control": "ssh.idle-timeout", "reason": "sessions are cut", "profile": "cis-server-1"}
+        ],
+        "severities": [],
+    }
+
+
+def big_document(hosts: int = 500) -> dict[str, Any]:
+    """A rich document of *hosts* x 40 results, as an estate of one kind of host gives."""
+    of = [replace(c, id=f"ssh.c{n:02d}-{c.id}") for n, c in enumerate(controls())]
+    first = targets()[0]
+    machines = [{**first, "name": f"host{number:04d}"} for number in range(hosts)]
+    rows = [
+        _enriched(_drawn(machine["name"], control)) for machine, control in product(machines, of)
+    ]
+    return document.build(RUN, machines, of, rows, _GATE, parts=_parts(rows))
+
+
+def _drawn(target: str, control: Control) -> Result:
+    verdict, message = _by_chance(target + control.id)
+    if sum(map(ord, target + control.id)) % 97 == 0:
+        verdict, message = Verdict.MANUAL, "nobody has attested this control"
+    judged = verdict in (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED)
+    return Result(
+        control=control.id,
+        check=control.source,
+        target=target,
+        verdict=verdict,
+        message=f"{message}\n+  where {message} = audit.observe('value')" if message else "",
+        expected={"value": 0} if judged else None,
+        observed={"value": len(message)} if judged else None,
+        started=utc_text(START),
+        duration=0.012,
+    )
