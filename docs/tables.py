@@ -16,14 +16,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import pytest_sysaudit
 from pytest_sysaudit import hookspecs
+from pytest_sysaudit.compliance import coverage
 from pytest_sysaudit.facts import TABLES
 from pytest_sysaudit.hooks import options
 from pytest_sysaudit.inventory import schema
 from pytest_sysaudit.profiles.load import load, shipped
 from pytest_sysaudit.profiles.model import Profile
 from pytest_sysaudit.record import Control, Severity
-
-import coverage_of_frameworks as coverage
 
 LONGEST_INPUT = 40
 _WORDS = {

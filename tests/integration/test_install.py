@@ -88,7 +88,7 @@ def test_the_source_archive_holds_the_repository(wheel):
     with tarfile.open(archive) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
     assert {"inventory.yaml", "conftest.py", "Makefile", "tests/unit/test_core.py"} <= names
-    assert {"docs/js/filter.js", "docs/css/filter.css", "docs/data/cis-dil.yaml"} <= names
+    assert {"docs/js/filter.js", "docs/css/filter.css", "checks/frameworks/cis-dil.yaml"} <= names
 
 
 @pytest.mark.parametrize("inventory", [False, True])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_sysaudit.compliance import coverage
 from pytest_sysaudit.hooks.controls import _misfit
 from pytest_sysaudit.profiles.catalogue import Catalogue, read_catalogue
 from pytest_sysaudit.profiles.load import folder, load, shipped
@@ -19,7 +20,6 @@ from pytest_sysaudit.record import Severity
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 
-import coverage_of_frameworks as coverage  # noqa: E402 - it lies in docs/
 import tables  # noqa: E402 - it lies in docs/
 
 sys.path.remove(str(ROOT / "docs"))
@@ -147,9 +147,23 @@ def test_no_number_is_left_for_later():
     assert left == []
 
 
-def test_a_number_that_the_data_does_not_have_is_noticed():
-    with pytest.raises(AssertionError, match=r"dev-sec\.yaml does not have: os-99"):
-        coverage.frameworks({"a": {"dev-sec": ["os-99"]}})
+def test_no_shipped_control_names_a_number_that_its_framework_does_not_have():
+    unknown = {one.name: one.unknown for one in coverage.frameworks(MARKERS)}
+    assert set(unknown.values()) == {()}
+    found = {one.name: one.unknown for one in coverage.frameworks({"a": {"dev-sec": ["os-99"]}})}
+    assert found["dev-sec"] == ("os-99",)
+    assert found["cis-dil"] == ()
+
+
+def test_a_framework_that_nobody_listed_has_the_numbers_that_controls_name():
+    assert coverage.coverage("nobody", MARKERS) is None
+    markers = {"b": {"own": ["5.10", "5.2"]}, "a": {"own": ["5.2"]}}
+    found = coverage.coverage("own", markers)
+    assert not found.listed
+    assert [(n.number, n.controls) for n in found.numbers] == [
+        ("5.2", ("a", "b")),
+        ("5.10", ("b",)),
+    ]
 
 
 def test_a_control_that_is_not_there_judges_nothing():

@@ -1,0 +1,1 @@
+"""Numbers of frameworks, and what is checked of them: one YAML file each."""
