@@ -14,6 +14,7 @@ from pytest_sysaudit.dialing import Call, Dialer
 from pytest_sysaudit.errors import CannotAssess, SysauditError, Unreachable
 from pytest_sysaudit.evidence import faults
 from pytest_sysaudit.evidence.observation import Observation
+from pytest_sysaudit.evidence.trail import collected
 from pytest_sysaudit.inventory.target import Kind, Target
 from pytest_sysaudit.lanes import wait, wait_for
 from pytest_sysaudit.record import Plain
@@ -45,9 +46,13 @@ class Connections:
         plans: what the checks will ask of each host, by name; may be filled until it is opened.
         journal: where all that is seen is kept; None: nowhere.
         player: a recording that answers in place of the targets; None: they are asked.
+
+    Attributes:
+        targets: as given.
+        evidence: the id of the observation of each target's opening, by name.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is optional but for two
         self,
         targets: Mapping[str, Target],
         secrets: Secrets,
@@ -63,6 +68,7 @@ class Connections:
         self._transports = dict(transports or {})
         self._facts = dict(facts or {})
         self._plans = plans if plans is not None else {}
+        self.evidence: dict[str, str] = {}
         self._journal, self._player = journal, player
         self._lock = threading.Lock()
         self._futures: dict[str, Future[Any]] = {}
@@ -121,6 +127,15 @@ class Connections:
             self._dead.setdefault(name, reason)
             if told:
                 self._told.add((name, asker or name))
+
+    def keep_dead(self, name: str, reason: str) -> None:
+        """Record that the target *name* was never tried, and why."""
+        if self._journal is not None:
+            error = faults.to_plain(Unreachable(reason))
+            seen = Observation(
+                kind="target", target=name, asked={}, started=time.time(), error=error
+            )
+            self.evidence[name] = self._journal.note(seen).id
 
     def dial(self, targets: list[Target]) -> None:
         """Begin to open *targets* in the background; the first check of each waits for it.
@@ -260,35 +275,45 @@ class Connections:
 
     def _noted(self, make: Callable[[Target], T], target: Target) -> T:
         """Return what *make* gave, and keep who the target said it is, or why there is nothing."""
-        if self._player is not None:
-            known = self._player.find("target", target.name, {})
-            if known is None:
-                raise Unreachable(f"{target.name}: the recording did not open it")
-            if known.error is not None:
-                raise faults.from_plain(known.error)
-        if self._journal is None:
-            return make(target)
-        started, error, answer = time.time(), None, None
+        with collected():  # it is part of every result of the target, not of the first check's
+            if self._player is not None:
+                self._recall(self._player, target.name)
+            if self._journal is None:
+                return make(target)
+            return self._kept(self._journal, make, target)
+
+    def _recall(self, player: Player, name: str) -> None:
+        """Raise what came in place of the target when it was recorded, if anything did."""
+        known = player.find("target", name, {})
+        if known is None:
+            raise Unreachable(f"{name}: it is not in the recording")
+        self.evidence[name] = known.id
+        if known.error is not None:
+            raise faults.from_plain(known.error)
+
+    def _kept(self, journal: Journal, make: Callable[[Target], T], target: Target) -> T:
+        started, error = time.time(), None
+        identity: Mapping[str, Plain] = {}
         try:
             value = make(target)
+            identity = dict(getattr(_way(value), "identity", None) or {})
         except Exception as failure:
             error = faults.to_plain(failure)
             raise
-        else:
-            answer = dict(getattr(_way(value), "identity", None) or {})
-            return value
         finally:
-            self._journal.note(
+            kept = journal.note(
                 Observation(
                     kind="target",
                     target=target.name,
                     asked={},
                     started=started,
                     duration=time.time() - started,
-                    answer=answer,
+                    answer=identity,
                     error=error,
                 )
             )
+            self.evidence[target.name] = kept.id
+        return value
 
     def _new_host(self, target: Target) -> Host:
         from pytest_sysaudit.facts import TABLES

@@ -34,6 +34,8 @@ def lane_of(item: pytest.Item) -> str:
 def width(session: pytest.Session) -> int:
     """Return how many lanes may run at a time in this run; 0: there are none."""
     config = session.config
+    if state_of(config).replay is not None:
+        return 0  # nothing is waited for
     most = asked_for(config)
     alone = any(getattr(config.option, name, False) for name in ("usepdb", "trace"))
     if most == 0 or alone or not judges(config) or config.pluginmanager.hasplugin("dsession"):

@@ -86,6 +86,14 @@ _OPTIONS: tuple[tuple[str, dict[str, object]], ...] = (
         },
     ),
     (
+        "--audit-evidence",
+        {"metavar": "DIR", "help": "record all that is seen into this new folder"},
+    ),
+    (
+        "--audit-replay",
+        {"metavar": "DIR", "help": "judge again what was recorded there; no target is touched"},
+    ),
+    (
         "--audit-allow-intrusive",
         {"action": "store_true", "help": "run checks that a target may notice as an attack"},
     ),
@@ -104,6 +112,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("sysaudit", "system audit")
     for name, settings in _OPTIONS:
         group.addoption(name, dest=name[2:].replace("-", "_"), **settings)
+    parser.addini("audit_evidence_part", "largest content that is recorded whole", default="16M")
+    parser.addini("audit_evidence_total", "largest recording of one process", default="2G")
     parser.addini("audit_inventory", "inventory file of the audit", default="")
     parser.addini("audit_lanes", "targets at once in this process: auto or a number", default="")
     parser.addini("audit_profile", "profiles of the audit", type="linelist", default=[])

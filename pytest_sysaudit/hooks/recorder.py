@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import platform
 import shlex
 import time
-import uuid
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sysaudit import __version__
 from pytest_sysaudit.errors import ReportError
 from pytest_sysaudit.hooks.keys import check_key, judges, state_of, uncollected_key
 from pytest_sysaudit.hooks.options import report_writers
+from pytest_sysaudit.hooks.origin import operator, selection_of, versions
 from pytest_sysaudit.hooks.results import Outcome
 from pytest_sysaudit.record import Control, Place, Plain, Result, Verdict, utc_text
 
@@ -29,8 +25,6 @@ NOT_ASSESSED = 10
 """Exit code: nothing failed, but something could not be assessed."""
 UNWRITTEN = pytest.ExitCode.INTERNAL_ERROR
 """Exit code: the gate holds, but a report that was asked for could not be written."""
-LIBRARIES = ("pytest", "pytest-testinfra", "paramiko", "boto3", "requests", "psutil", "scapy")
-
 recorder_key = pytest.StashKey["Recorder"]()
 
 
@@ -163,30 +157,25 @@ class Recorder:
 
     def _run_block(self, session: pytest.Session) -> dict[str, Plain]:
         inventory = self.state.inventory
-        option = self.config.getoption
-        return {
-            "id": str(uuid.uuid4()),
+        block = {
+            "id": self.state.run_id,
             "started": utc_text(self.state.started),
             "ended": utc_text(time.time()),
-            "operator": f"{_user()}@{platform.node()}",
+            "operator": operator(),
             "command_line": shlex.join(["pytest", *self.config.invocation_params.args]),
-            "versions": _versions(),
+            "versions": versions(),
             "inventory": str(inventory.path or ""),
             "inventory_sha256": inventory.sha256,
-            "selection": {
-                "profiles": option("audit_profile") or self.config.getini("audit_profile"),
-                "targets": option("audit_target"),
-                "controls": option("audit_control"),
-                "severity": option("audit_severity"),
-                "frameworks": option("audit_framework"),
-                "keyword": option("keyword"),
-                "markers": option("markexpr"),
-                "intrusive": option("audit_allow_intrusive"),
-            },
+            "selection": selection_of(self.config),
             "exit_code": int(session.exitstatus),
             "standins": list(self.state.notes),
             "profile": self.state.profile,
         }
+        if self.state.journal is not None:
+            block["evidence"] = self.state.journal.story()
+        if self.state.replay is not None:
+            block["replay"] = self.state.replay.story()
+        return block
 
     def _targets(self) -> list[dict[str, Plain]]:
         judged = {place.target for place in self.expected} - {""}
@@ -234,27 +223,6 @@ class Recorder:
                 os.umask(mask)
             self.unwritten.append(f"the results are kept in {path}")
             return
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
-def _versions() -> dict[str, Plain]:
-    found: dict[str, Plain] = {
-        "pytest-sysaudit": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
-    for library in LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            found[library] = None
-    return found
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

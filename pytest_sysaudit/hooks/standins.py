@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sysaudit.errors import SysauditError
+from pytest_sysaudit.evidence.observation import Observation
 from pytest_sysaudit.hooks.check import Check
 from pytest_sysaudit.hooks.keys import check_key, only_looks, state_of
 
 if TYPE_CHECKING:
+    from pytest_sysaudit.hooks.state import State
     from pytest_sysaudit.inventory.target import Target
 
 STANDINS = {
@@ -72,6 +75,9 @@ def start_for(config: pytest.Config, targets: Iterable[Target]) -> None:
     """Start what *targets* need; a stand-in that does not start leaves its target dead."""
     state = state_of(config)
     wanted = {t.name: t for t in targets if t.entry.embedded and t.kind in STANDINS}
+    if state.replay is not None:
+        state.overrides.update({name: state.replay.override(name) for name in wanted})
+        return
     if not wanted:
         return
     standins = Standins()
@@ -79,10 +85,25 @@ def start_for(config: pytest.Config, targets: Iterable[Target]) -> None:
     for name, target in wanted.items():
         try:
             state.overrides[name], line = standins.start(target)
+            _keep(state, name)
             state.notes.append(f"{name}: {line}")
         except (SysauditError, OSError, ImportError) as error:
             state.dead_standins[name] = f"{name}: its stand-in did not start: {error}"
             state.notes.append(state.dead_standins[name])
+
+
+def _keep(state: State, name: str) -> None:
+    """Record where the stand-in of *name* is, for a replay to read the same inventory."""
+    if state.journal is not None:
+        state.journal.note(
+            Observation(
+                kind="target",
+                target=name,
+                asked={"standin": True},
+                started=time.time(),
+                answer=state.overrides[name],
+            )
+        )
 
 
 def announce(config: pytest.Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +19,11 @@ from pytest_sysaudit.source import Doc, Source, read_doc, read_source
 
 if TYPE_CHECKING:
     from pytest_sysaudit.connections import Connections
+    from pytest_sysaudit.evidence.writer import BundleJournal
     from pytest_sysaudit.facts.plan import Plan
     from pytest_sysaudit.hooks.check import Check
     from pytest_sysaudit.hooks.profiles import Overlay
+    from pytest_sysaudit.hooks.replay import Replay
     from pytest_sysaudit.inventory.load import LoadedInventory
     from pytest_sysaudit.inventory.secrets import Secrets
     from pytest_sysaudit.inventory.target import Target
@@ -45,6 +48,9 @@ class State:
         notes: lines to show once, above the checks.
         plans: what each target will be asked, by its name.
         profile: what reports say about the profile; None without one.
+        run_id: what tells this run from all others.
+        journal: where all that is seen is recorded; None: nowhere.
+        replay: the recording that is judged again; None: the targets are asked.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -62,6 +68,9 @@ class State:
         self.remarks: list[str] = []
         self.plans: dict[str, Plan] = {}
         self.profile: dict[str, Plain] | None = None
+        self.run_id = str(uuid.uuid4())
+        self.journal: BundleJournal | None = None
+        self.replay: Replay | None = None
         self._texts: dict[Callable[..., Any], tuple[Doc, Source]] = {}
         self._connections: Connections | None = None
 
@@ -77,6 +86,8 @@ class State:
     @property
     def wanted(self) -> bool:
         """Whether somebody asked for an inventory: by option, by setting or by a file in place."""
+        if self.replay is not None:
+            return True
         asked = self.config.getoption("audit_inventory") or self.config.getini("audit_inventory")
         return bool(asked) or self.path.is_file()
 
@@ -89,6 +100,8 @@ class State:
         """
         from pytest_sysaudit.inventory.load import LoadedInventory, load
 
+        if self.replay is not None and not self.config.getoption("audit_inventory"):
+            return self.replay.inventory
         found = self.config.hook.pytest_sysaudit_inventory(config=self.config)
         if found is not None:
             return found  # type: ignore[no-any-return]
@@ -106,6 +119,8 @@ class State:
 
         inventory = self.inventory
         expressions = self.config.getoption("audit_target")
+        if self.replay is not None:
+            expressions = expressions or self.replay.expressions
         try:
             chosen = select(expressions, inventory.targets, inventory.groups)
         except SysauditError as error:
@@ -211,9 +226,12 @@ class State:
                 transports=_joined(hook.pytest_sysaudit_transports()),
                 facts=_joined(hook.pytest_sysaudit_facts()),
                 plans=self.plans,
+                journal=self.journal,
+                player=self.replay.player if self.replay else None,
             )
             for name, reason in self.dead_standins.items():
                 self._connections.bury(name, reason, told=False)
+                self._connections.keep_dead(name, reason)
         return self._connections
 
     def texts(self, function: Callable[..., Any]) -> tuple[Doc, Source]:

@@ -1,0 +1,129 @@
+"""Record what a run sees: open the journal, follow what each check uses, close it at the end."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sysaudit.errors import SysauditError
+from pytest_sysaudit.evidence.trail import Trail, follow
+from pytest_sysaudit.hooks.keys import only_looks, state_of
+from pytest_sysaudit.hooks.origin import operator, selection_of, versions
+from pytest_sysaudit.record import Plain, utc_text
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.hooks.state import State
+
+trail_key = pytest.StashKey[Trail]()
+"""In an item: the observations that its check used."""
+NAME = "pytest_sysaudit.hooks.evidence"
+
+
+def begin(config: pytest.Config) -> None:
+    """Open the journal that ``--audit-evidence`` names, if this process is to record.
+
+    Raises:
+        SysauditError: it cannot be opened, or the inventory cannot be used.
+    """
+    folder = config.getoption("audit_evidence")
+    if not folder or only_looks(config):
+        return
+    from pytest_sysaudit.evidence.writer import Limits, open_journal
+
+    state = state_of(config)
+    worker = getattr(config, "workerinput", {}).get("workerid", "")
+    limits = Limits(
+        part=_size(config, "audit_evidence_part"), total=_size(config, "audit_evidence_total")
+    )
+    state.journal = open_journal(
+        config.invocation_params.dir / Path(folder).expanduser(),
+        process=worker or "main",
+        redactor=state.redactor,
+        begin=None if worker else _begin(config, state),
+        key=None if worker else _key(state),
+        limits=limits,
+    )
+
+
+def _size(config: pytest.Config, name: str) -> int:
+    text = str(config.getini(name)).strip()
+    number, unit = text[:-1], text[-1:].upper()
+    factors = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    if unit in factors and number.isdecimal():
+        return int(number) * factors[unit]
+    if text.isdecimal():
+        return int(text)
+    raise SysauditError(f"{name}: {text!r} is no size; write bytes, or 16M, 2G")
+
+
+def _key(state: State) -> Any:
+    """Return the key that the inventory's section ``evidence`` names; None: it names none."""
+    section = getattr(state.inventory.model, "evidence", None)
+    secret = section.signing_key if section else None
+    if not secret:
+        return None
+    from pytest_sysaudit.evidence.signing import read_key
+
+    base = state.inventory.path.parent if state.inventory.path else Path()
+    text = state.secrets.get(secret, purpose="the signing key of the evidence", base=base)
+    return read_key(text)
+
+
+def _begin(config: pytest.Config, state: State) -> dict[str, Plain]:
+    """Return who records what, and how it was started."""
+    inventory = state.inventory
+    text = ""
+    if inventory.path is not None:
+        text = inventory.path.read_text("utf-8", "backslashreplace")
+    return {
+        "run": state.run_id,
+        "started": utc_text(state.started),
+        "operator": operator(),
+        "command_line": shlex.join(["pytest", *config.invocation_params.args]),
+        "versions": versions(),
+        "selection": selection_of(config),
+        "inventory": {
+            "path": str(inventory.path or ""),
+            "sha256": inventory.sha256,
+            "text": text,
+        },
+    }
+
+
+def trail_of(item: pytest.Item) -> Trail:
+    """Return what the check of *item* used so far."""
+    return item.stash.setdefault(trail_key, Trail())
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Follow the check from its fixtures to their end."""
+    before = follow(trail_of(item))
+    try:
+        return (yield)
+    finally:
+        follow(before)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Close the journal; in a worker only its own part of it."""
+    state = state_of(session.config)
+    if state.journal is None:
+        return
+    if hasattr(session.config, "workerinput"):
+        state.journal.close()
+        return
+    state.journal.finish({"ended": utc_text(time.time()), "exit_code": int(session.exitstatus)})
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close the journal of a run that ended before its session did."""
+    state = state_of(config)
+    if state.journal is not None:
+        state.journal.close()

@@ -1,0 +1,145 @@
+"""Judge again what was recorded: the targets are those of the recording, and none is touched."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_sysaudit.errors import SysauditError
+from pytest_sysaudit.hooks.check import Check
+from pytest_sysaudit.hooks.keys import state_of
+from pytest_sysaudit.record import Place, Plain, Result, Verdict, utc_text
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.evidence.bundle import Bundle
+    from pytest_sysaudit.evidence.player import BundlePlayer
+    from pytest_sysaudit.inventory.load import LoadedInventory
+
+_Key = tuple[Place, str]
+
+
+def begin(config: pytest.Config) -> None:
+    """Open the recording that ``--audit-replay`` names.
+
+    Raises:
+        SysauditError: there is none, or it cannot be read.
+    """
+    folder = config.getoption("audit_replay")
+    if not folder:
+        return
+    from pytest_sysaudit.evidence.bundle import open_bundle
+
+    path = config.invocation_params.dir / Path(folder).expanduser()
+    if config.getoption("audit_evidence"):
+        raise SysauditError(
+            "--audit-evidence records what targets say, and --audit-replay asks none: give one"
+        )
+    state_of(config).replay = Replay(open_bundle(path), path)
+
+
+class Replay:
+    """One recording, and what came of the run that made it.
+
+    Args:
+        bundle: the recording.
+        path: where it lies.
+    """
+
+    def __init__(self, bundle: Bundle, path: Path) -> None:
+        self.bundle, self.path = bundle, path
+        self.as_recorded = 0
+
+    @cached_property
+    def player(self) -> BundlePlayer:
+        """What answers in place of the targets."""
+        from pytest_sysaudit.evidence.player import BundlePlayer
+
+        return BundlePlayer(self.bundle)
+
+    @property
+    def started(self) -> str:
+        """When the recorded run began, UTC ISO 8601."""
+        return str(self.bundle.begin["started"])
+
+    @property
+    def expressions(self) -> Sequence[str]:
+        """The targets that the recorded run chose, as ``--audit-target`` takes them."""
+        return tuple(self.bundle.begin["selection"]["targets"])
+
+    @cached_property
+    def inventory(self) -> LoadedInventory:
+        """The inventory of the recorded run; files that it names need not be here."""
+        from pytest_sysaudit.inventory.load import LoadedInventory, load
+
+        told: Mapping[str, Plain] = self.bundle.begin["inventory"]
+        if not told["text"]:
+            return LoadedInventory.implicit()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / Path(str(told["path"])).name
+            file.write_text(str(told["text"]), "utf-8")
+            found = load(file, check_files=False)
+        return dataclasses.replace(found, path=Path(str(told["path"])), sha256=str(told["sha256"]))
+
+    @cached_property
+    def results(self) -> Mapping[Place, tuple[Result, ...]]:
+        """The results of the recorded run, by check and target."""
+        found: dict[Place, list[Result]] = {}
+        for plain in self.bundle.results:
+            result = Result.from_plain(plain)
+            found.setdefault(_place(result), []).append(result)
+        return {place: tuple(rows) for place, rows in found.items()}
+
+    @cached_property
+    def sources(self) -> Mapping[str, str]:
+        """The hash of each recorded control's check."""
+        return {str(c["id"]): str(c["source_sha256"]) for c in self.bundle.controls}
+
+    def override(self, name: str) -> dict[str, Plain]:
+        """Return how the inventory's entry *name* was changed for its stand-in."""
+        known = self.player.find("target", name, {"standin": True})
+        return dict(known.answer or {}) if known else {}
+
+    def recorded(self, check: Check) -> tuple[Result, ...]:
+        """Return the recorded results of *check*, if it is still the same; else nothing."""
+        if self.sources.get(check.control.id) != check.control.source_sha256:
+            return ()
+        return self.results.get(check.place, ())
+
+    def timed(self, results: Sequence[Result]) -> list[Result]:
+        """Return *results* with the times of the recorded ones: when the target was looked at."""
+        done = []
+        for result in results:
+            before = self.results.get(_place(result), ())
+            same = next((row for row in before if row.resource == result.resource), None)
+            times = (same.started, same.duration) if same else (self.started, 0.0)
+            done.append(dataclasses.replace(result, started=times[0], duration=times[1]))
+        return done
+
+    def story(self) -> dict[str, Plain]:
+        """Return what reports say about it."""
+        begin = self.bundle.begin
+        return {
+            "folder": str(self.path),
+            "run": begin["run"],
+            "started": begin["started"],
+            "operator": begin["operator"],
+            "as_recorded": self.as_recorded,
+        }
+
+
+def _place(result: Result) -> Place:
+    params = tuple(sorted(result.params.items()))
+    return Place(result.control, result.check, result.target, params)
+
+
+REDACTED = (
+    "what it looked at was redacted when it was recorded, and this check was not in that run: "
+    "record anew, or judge by a fact table"
+)
+__all__ = ["REDACTED", "Replay", "Verdict", "begin", "utc_text"]
