@@ -28,6 +28,9 @@ class Observation:
         parts: content by name, as it came: ``stdout``, ``body``, ``packets``. Those that are no
             text are kept as they are, but for secrets that are known.
         made_of: the ids of what it was made of.
+        value: JSON data that a replay needs whole, however large: it is kept as the part
+            ``value``, in which form a player gives it back; None: there is none. Secrets are taken
+            out of each text in it, so what is no text stays as it is.
     """
 
     kind: str
@@ -39,6 +42,7 @@ class Observation:
     error: Mapping[str, Plain] | None = None
     parts: Mapping[str, bytes] = field(default_factory=dict)
     made_of: tuple[str, ...] = ()
+    value: Plain = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
