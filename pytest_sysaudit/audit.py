@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
+from pytest_sysaudit.clock import now
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
+from pytest_sysaudit.evidence.trail import collected, passed_on
 from pytest_sysaudit.record import Plain, Verdict, worst
 from pytest_sysaudit.text import plural
 
@@ -76,6 +79,7 @@ class Row:
     observed: Mapping[str, Plain]
     started: float
     duration: float
+    evidence: tuple[str, ...] = ()
 
 
 class Audit:
@@ -83,6 +87,7 @@ class Audit:
 
     Attributes:
         inputs: the parameters that the control marker declares, with the inventory's values.
+        now: the time to judge ages and expiry dates by: see `pytest_sysaudit.clock.now`.
         observations: what `observe` was told, by name.
         rows: one for each `resource` block that ended.
     """
@@ -96,6 +101,11 @@ class Audit:
 
     def __repr__(self) -> str:
         return "audit"
+
+    @property
+    def now(self) -> datetime:
+        """When this run began; in a replay, when the recorded run did. UTC."""
+        return now()
 
     def observe(self, name: str, value: T) -> T:
         """Record *value*, which must be JSON data or have a ``str``, and return it.
@@ -131,13 +141,15 @@ class Audit:
         started = time.time()
         verdict, message = Verdict.PASS, ""
         try:
-            yield
+            with collected() as trail:
+                yield
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001 - as pytest.skip does
             verdict, message = self._judge(error)
         finally:
             self._inside = None
+            passed_on(trail)
         self.rows.append(
             Row(
                 resource=name,
@@ -146,6 +158,7 @@ class Audit:
                 observed=seen,
                 started=started,
                 duration=time.time() - started,
+                evidence=tuple(trail.ids),
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from pytest_sysaudit.errors import SysauditError
 from pytest_sysaudit.evidence.trail import Trail, follow
 from pytest_sysaudit.hooks.keys import only_looks, state_of
 from pytest_sysaudit.hooks.origin import operator, selection_of, versions
-from pytest_sysaudit.record import Plain, utc_text
+from pytest_sysaudit.record import Plain, Result, Verdict, utc_text
 
 if TYPE_CHECKING:
     from pytest_sysaudit.hooks.state import State
@@ -93,6 +93,22 @@ def _begin(config: pytest.Config, state: State) -> dict[str, Plain]:
             "text": text,
         },
     }
+
+
+_BAD = frozenset({Verdict.FAIL, Verdict.ERROR, Verdict.WAIVED})
+"""Verdicts whose evidence the reports quote."""
+
+
+def described(state: State, results: Sequence[Result]) -> dict[str, Plain] | None:
+    """Return what reports say of the observations that *results* name; None: nothing is kept."""
+    if state.journal is None and state.replay is None:
+        return None
+    from pytest_sysaudit.evidence.bundle import open_bundle
+
+    bundle = state.replay.bundle if state.replay else open_bundle(state.journal.folder)
+    named = {id_ for result in results for id_ in result.evidence}
+    quoted = {id_ for r in results if r.verdict in _BAD for id_ in r.evidence}
+    return bundle.describe(named, quoted)
 
 
 def trail_of(item: pytest.Item) -> Trail:

@@ -132,8 +132,24 @@ def pytest_configure(config: pytest.Config) -> None:
     specs = config.getoption("audit_report") + config.getini("audit_report")
     chosen = config.getoption("audit_inventory") or config.getoption("audit_target")
     profiles = config.getoption("audit_profile") or config.getini("audit_profile")
+    if config.getoption("audit_replay") or config.getoption("audit_evidence"):
+        _begin_evidence(config)
     if (specs or chosen or profiles) and not hasattr(config, "workerinput"):
         _look_at_options(config, specs, chosen=bool(chosen))
+
+
+def _begin_evidence(config: pytest.Config) -> None:
+    """Open what is recorded, or replayed, before anything is collected."""
+    from pytest_sysaudit.errors import SysauditError
+    from pytest_sysaudit.hooks import evidence, replay
+
+    try:
+        replay.begin(config)
+        evidence.begin(config)
+    except SysauditError as error:
+        raise pytest.UsageError(str(error)) from error
+    for module in (evidence, replay):
+        config.pluginmanager.register(module, module.__name__)
 
 
 @pytest.hookimpl(tryfirst=True)

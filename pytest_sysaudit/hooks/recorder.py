@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_sysaudit.errors import ReportError
+from pytest_sysaudit.hooks.evidence import described
 from pytest_sysaudit.hooks.keys import check_key, judges, state_of, uncollected_key
 from pytest_sysaudit.hooks.options import report_writers
 from pytest_sysaudit.hooks.origin import operator, selection_of, versions
@@ -19,6 +20,7 @@ from pytest_sysaudit.hooks.results import Outcome
 from pytest_sysaudit.record import Control, Place, Plain, Result, Verdict, utc_text
 
 if TYPE_CHECKING:
+    from pytest_sysaudit.evidence.writer import BundleJournal
     from pytest_sysaudit.hooks.state import State
 
 NOT_ASSESSED = 10
@@ -41,6 +43,7 @@ class Recorder:
         self.other_failures = 0
         self._places: dict[str, Place] = {}
         self._crashes: dict[str, str] = {}
+        self._kept: set[str] = set()
         self.uncollected = config.stash.get(uncollected_key, [])
         self.document: dict[str, Any] | None = None
         self.written: list[tuple[str, Path]] = []
@@ -77,8 +80,18 @@ class Recorder:
     def _add(self, outcome: Outcome) -> None:
         self.controls[outcome.control.id] = outcome.control
         self.results[outcome.place] = outcome.results
+        if self.state.journal is not None:
+            self._keep(self.state.journal, outcome.control, outcome.results)
         for result in outcome.results:
             self.config.hook.pytest_sysaudit_result(result=result)
+
+    def _keep(self, journal: BundleJournal, control: Control, results: Iterable[Result]) -> None:
+        """Record what came of a check at once: a run that is killed loses nothing that ended."""
+        if control.id not in self._kept:
+            self._kept.add(control.id)
+            journal.control(self.state.keeper.control(control).to_plain())
+        for result in results:
+            journal.result(result.to_plain())
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:  # from a worker; those of this process were kept before we were there
@@ -117,8 +130,17 @@ class Recorder:
                 message=message,
                 started=utc_text(time.time()),
             )
-            clean = self.state.redactor.plain(result.to_plain())
-            self.results[place] = (Result.from_plain(clean),)
+            clean = Result.from_plain(self.state.redactor.plain(result.to_plain()))
+            self.results[place] = self._filled(place, clean)
+
+    def _filled(self, place: Place, result: Result) -> tuple[Result, ...]:
+        """Return *result*, which fills a gap, as it is to be kept."""
+        if self.state.replay is not None:
+            return self.state.replay.timed([result])
+        if self.state.journal is not None:
+            control = self.controls.get(place.control)
+            self._keep(self.state.journal, control or Control(id=place.control, title=""), [result])
+        return (result,)
 
     def _gate(self, session: pytest.Session, verdicts: list[Verdict]) -> int:
         """Return the exit code: the default gate wants no fail and nothing left unassessed."""
@@ -153,7 +175,15 @@ class Recorder:
             ],
             results=results,
             gate={"broken": bool(self.broken_rule), "rule": self.broken_rule},
+            parts=self._parts(results),
         )
+
+    def _parts(self, results: Sequence[Result]) -> dict[str, Plain]:
+        """Return the parts of the document that not every run has."""
+        parts: dict[str, Plain] = {}
+        if (evidence := described(self.state, results)) is not None:
+            parts["evidence"] = evidence
+        return parts
 
     def _run_block(self, session: pytest.Session) -> dict[str, Plain]:
         inventory = self.state.inventory

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sysaudit.errors import SysauditError
+from pytest_sysaudit.audit import Row
+from pytest_sysaudit.clock import set_now
+from pytest_sysaudit.errors import CannotAssess, NotApplicable, SysauditError
 from pytest_sysaudit.hooks.check import Check
-from pytest_sysaudit.hooks.keys import state_of
-from pytest_sysaudit.record import Place, Plain, Result, Verdict, utc_text
+from pytest_sysaudit.hooks.evidence import trail_of
+from pytest_sysaudit.hooks.keys import audit_key, check_key, state_of
+from pytest_sysaudit.hooks.verdicts import stand_by_rows
+from pytest_sysaudit.record import Place, Plain, Result, Verdict
 
 if TYPE_CHECKING:
     from pytest_sysaudit.evidence.bundle import Bundle
     from pytest_sysaudit.evidence.player import BundlePlayer
+    from pytest_sysaudit.evidence.trail import Trail
     from pytest_sysaudit.inventory.load import LoadedInventory
-
-_Key = tuple[Place, str]
 
 
 def begin(config: pytest.Config) -> None:
@@ -40,7 +44,8 @@ def begin(config: pytest.Config) -> None:
         raise SysauditError(
             "--audit-evidence records what targets say, and --audit-replay asks none: give one"
         )
-    state_of(config).replay = Replay(open_bundle(path), path)
+    state_of(config).replay = replay = Replay(open_bundle(path), path)
+    set_now(datetime.fromisoformat(replay.started))
 
 
 class Replay:
@@ -111,7 +116,7 @@ class Replay:
             return ()
         return self.results.get(check.place, ())
 
-    def timed(self, results: Sequence[Result]) -> list[Result]:
+    def timed(self, results: Sequence[Result]) -> tuple[Result, ...]:
         """Return *results* with the times of the recorded ones: when the target was looked at."""
         done = []
         for result in results:
@@ -119,7 +124,7 @@ class Replay:
             same = next((row for row in before if row.resource == result.resource), None)
             times = (same.started, same.duration) if same else (self.started, 0.0)
             done.append(dataclasses.replace(result, started=times[0], duration=times[1]))
-        return done
+        return tuple(done)
 
     def story(self) -> dict[str, Plain]:
         """Return what reports say about it."""
@@ -138,8 +143,78 @@ def _place(result: Result) -> Place:
     return Place(result.control, result.check, result.target, params)
 
 
-REDACTED = (
+_REDACTED = (
     "what it looked at was redacted when it was recorded, and this check was not in that run: "
     "record anew, or judge by a fact table"
 )
-__all__ = ["REDACTED", "Replay", "Verdict", "begin", "utc_text"]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a check that looked at something redacted stand as it was recorded.
+
+    It would look at the mask in place of the secret, and perhaps find fault with that, or none.
+    """
+    check, replay = item.stash.get(check_key, None), state_of(item.config).replay
+    if check is None or replay is None:
+        return (yield)
+    result: object = None
+    error: BaseException | None = None
+    try:
+        result = yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, pytest.exit.Exception):
+        raise
+    except BaseException as failure:  # noqa: BLE001 - raised again below; pytest.skip is one
+        error = failure
+    trail = trail_of(item)
+    if trail.redacted:
+        _stand(item, check, replay, trail)
+    elif error is not None:
+        raise error
+    return result
+
+
+def _stand(item: pytest.Item, check: Check, replay: Replay, trail: Trail) -> None:
+    """Raise what the recorded results of *check* stand for; nothing if it passed."""
+    rows = replay.recorded(check)
+    if not rows:
+        raise CannotAssess(_REDACTED)
+    replay.as_recorded += 1
+    audit = item.stash.get(audit_key, None)
+    own = next((row for row in rows if not row.resource), None)
+    if audit is not None:
+        audit.rows[:] = [_row(row) for row in rows if row.resource]
+        audit.observations.clear()
+        audit.observations.update((own.observed or {}) if own else {})
+    trail.ids = dict.fromkeys(own.evidence if own else rows[0].evidence)
+    if own is None and audit is not None:
+        stand_by_rows(item, audit)
+    elif own is not None:
+        _raise(own)
+
+
+def _row(result: Result) -> Row:
+    return Row(
+        resource=result.resource,
+        verdict=_raw(result),
+        message=result.message,
+        observed=result.observed or {},
+        started=0.0,
+        duration=0.0,
+        evidence=tuple(result.evidence),
+    )
+
+
+def _raw(result: Result) -> Verdict:
+    """Return the verdict before a waiver: whether one covers it is judged anew."""
+    return Verdict.FAIL if result.verdict is Verdict.WAIVED else result.verdict
+
+
+def _raise(result: Result) -> None:
+    verdict = _raw(result)
+    if verdict is Verdict.FAIL:
+        raise AssertionError(result.message)
+    if verdict is Verdict.ERROR:
+        raise CannotAssess(result.message)
+    if verdict is Verdict.NOT_APPLICABLE:
+        raise NotApplicable(result.message)

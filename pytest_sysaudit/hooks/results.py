@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -74,6 +74,7 @@ class Keeper:
         started: float,
         duration: float = 0.0,
         waiver: Mapping[str, Plain] | None = None,
+        evidence: Sequence[str] = (),
     ) -> Result:
         """Return a result of *check* that can be kept."""
         text = self._text
@@ -92,6 +93,7 @@ class Keeper:
             observed=self._data(observed) if observed else None,
             started=text(utc_text(started)),
             duration=round(duration, 6),
+            evidence=tuple(evidence),
             waiver=self._data(waiver) if waiver else None,
         )
 

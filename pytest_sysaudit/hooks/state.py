@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from pytest_sysaudit.clock import set_now
 from pytest_sysaudit.errors import CannotAssess, InventoryError, Problem, SysauditError
 from pytest_sysaudit.evidence.redact import Redactor
 from pytest_sysaudit.hooks.results import Keeper
@@ -57,7 +59,7 @@ class State:
         self.config = config
         self.redactor = Redactor()
         self.keeper = Keeper(self.redactor)
-        self.started = time.time()
+        self.begin(time.time())
         self.failure: SysauditError | None = None
         self.controls: dict[str, Control] = {}
         self.expected: list[tuple[str, Check]] = []
@@ -73,6 +75,11 @@ class State:
         self.replay: Replay | None = None
         self._texts: dict[Callable[..., Any], tuple[Doc, Source]] = {}
         self._connections: Connections | None = None
+
+    def begin(self, started: float) -> None:
+        """Take *started*, seconds since the epoch, for the time that this run judges by."""
+        self.started = started
+        set_now(datetime.fromtimestamp(started, UTC))
 
     @property
     def path(self) -> Path:
@@ -247,6 +254,7 @@ class State:
 
     def close(self) -> None:
         """Close what was opened."""
+        set_now(None)
         if self._connections is not None:
             self._connections.close()
 

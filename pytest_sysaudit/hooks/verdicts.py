@@ -41,6 +41,7 @@ class Course:
     verdicts: list[tuple[Verdict, str]] = field(default_factory=list)
     from_rows: bool = False
     waiver: dict[str, Plain] | None = None
+    evidence: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> tuple[Verdict, str]:
@@ -108,8 +109,7 @@ def _refuse_nothing(item: pytest.Item, source: Source, *, seen: bool) -> None:
     if audit is not None and audit.rows:
         if not seen and any(row.verdict is Verdict.PASS for row in audit.rows):
             raise CannotAssess("its rows passed without asserting anything")
-        item.stash[_course_key].from_rows = True
-        audit.conclude()
+        stand_by_rows(item, audit)
     elif source.resources and not seen:
         raise NotApplicable("checked 0: nothing of this kind was found")
     elif not seen:
@@ -119,6 +119,12 @@ def _refuse_nothing(item: pytest.Item, source: Source, *, seen: bool) -> None:
             + " (an assert needs a line of its own; an installed helper that asserts, a name"
             " assert_... or expect_...)"
         )
+
+
+def stand_by_rows(item: pytest.Item, audit: Audit) -> None:
+    """Let the rows of a check be its results, and raise what the worst of them stands for."""
+    item.stash[_course_key].from_rows = True
+    audit.conclude()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -140,8 +146,11 @@ def pytest_runtest_makereport(
     _bury_dead(state, check, call)
     _show(report, course, state, call)
     if call.when == "teardown":
-        results = _results(check, course, item.stash.get(audit_key, None), state.keeper)
-        outcome = Outcome(check.place, state.keeper.control(check.control), tuple(results))
+        course.evidence = _evidence(item, check, state)
+        results = tuple(_results(check, course, item.stash.get(audit_key, None), state.keeper))
+        if state.replay is not None:
+            results = state.replay.timed(results)
+        outcome = Outcome(check.place, state.keeper.control(check.control), results)
         # only to cross a process it must be plain; in this one the recorder takes it off again
         far = hasattr(item.config, "workerinput")
         report.sysaudit = outcome.to_plain() if far else outcome  # type: ignore[attr-defined]
@@ -149,6 +158,17 @@ def pytest_runtest_makereport(
         if audit_key in item.stash:
             del item.stash[audit_key]
     return report
+
+
+def _evidence(item: pytest.Item, check: Check, state: State) -> tuple[str, ...]:
+    """Return the ids of what the check looked at, who its targets are first."""
+    if state.journal is None and state.replay is None:
+        return ()
+    from pytest_sysaudit.hooks.evidence import trail_of
+
+    opened = state.connections.evidence
+    first = (opened.get(target.name, "") for target in check.targets)
+    return tuple(dict.fromkeys([*filter(None, first), *trail_of(item).ids]))
 
 
 _UNTOLD = "not told yet"
@@ -289,6 +309,7 @@ def _results(check: Check, course: Course, audit: Audit | None, keeper: Keeper) 
             started=course.started,
             duration=course.duration,
             waiver=course.waiver,
+            evidence=course.evidence,
         )
 
 
@@ -303,6 +324,7 @@ def _row_result(check: Check, row: Row, course: Course, keeper: Keeper) -> Resul
         started=row.started,
         duration=row.duration,
         waiver=course.waiver if waived else None,
+        evidence=row.evidence or course.evidence,
     )
 
 

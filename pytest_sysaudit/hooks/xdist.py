@@ -38,6 +38,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         given = config.workerinput.get("sysaudit", {})
         state.overrides.update(given.get("overrides", {}))
         state.dead_standins.update(given.get("dead", {}))
+        if "started" in given and state.replay is None:
+            state.begin(given["started"])
         return
     distributed = getattr(config.option, "dist", "no") != "no"
     if not distributed or only_looks(config) or not state.wanted:
@@ -54,7 +56,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     state = state_of(node.config)
-    node.workerinput["sysaudit"] = {"overrides": state.overrides, "dead": state.dead_standins}
+    node.workerinput["sysaudit"] = {
+        "overrides": state.overrides,
+        "dead": state.dead_standins,
+        "started": state.started,
+    }
 
 
 class Herald:
