@@ -7,6 +7,7 @@
     ├── ProfileError             a profile cannot be used: all problems at once
     ├── SecretError              a secret that the inventory names cannot be had
     ├── ReportError              a report could not be written
+    ├── EvidenceError            a recording cannot be begun, or is not what it should be
     ├── NotApplicable            the thing does not exist on this target
     └── CannotAssess             nothing is known about compliance
         ├── Unreachable          the target did not let us in; nothing else is tried on it
@@ -78,6 +79,10 @@ class SecretError(SysauditError):
 
 class ReportError(SysauditError):
     """A report could not be written."""
+
+
+class EvidenceError(SysauditError):
+    """A recording cannot be begun, cannot be read, or is not what it should be."""
 
 
 class NotApplicable(SysauditError):  # noqa: N818 - reads as the verdict it gives
