@@ -31,6 +31,7 @@ class Observation:
         value: JSON data that a replay needs whole, however large: it is kept as the part
             ``value``, in which form a player gives it back; None: there is none. Secrets are taken
             out of each text in it, so what is no text stays as it is.
+        redacted: whether a secret was taken out already, before it came to the journal.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Observation:
     parts: Mapping[str, bytes] = field(default_factory=dict)
     made_of: tuple[str, ...] = ()
     value: Plain = None
+    redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,6 @@ class Stored(Observation):
     """
 
     id: str
-    redacted: bool = False
     cut: tuple[str, ...] = ()
 
 

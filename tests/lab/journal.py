@@ -31,7 +31,7 @@ class MemoryJournal:
             **clean,
             parts=parts,
             id=_id(clean, parts),
-            redacted=made_of or self._changed(seen, clean, parts),
+            redacted=seen.redacted or made_of or self._changed(seen, clean, parts),
         )
         self.kept.append(stored)
         trail.used(stored.id, redacted=stored.redacted)
@@ -52,7 +52,7 @@ class MemoryJournal:
 
     def _without_secrets(self, seen: Observation) -> tuple[dict[str, Any], dict[str, bytes]]:
         clean = {field.name: getattr(seen, field.name) for field in fields(Observation)}
-        value = clean.pop("value")
+        value, _ = clean.pop("value"), clean.pop("redacted")
         parts = {name: self._part(data) for name, data in clean.pop("parts").items()}
         for name in ("asked", "answer", "error"):
             clean[name] = self.redactor.plain(clean[name])
