@@ -17,6 +17,12 @@ def now() -> datetime:
     return _run.get() or datetime.now(UTC)
 
 
-def set_now(moment: datetime | None) -> None:
-    """Make *moment* the time of what runs from now on in this context; None: the real one."""
+def set_now(moment: datetime | None) -> datetime | None:
+    """Make *moment* the time of what runs from now on in this context; None: the real one.
+
+    Returns:
+        What was set before.
+    """
+    before = _run.get()
     _run.set(moment)
+    return before

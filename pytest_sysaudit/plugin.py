@@ -15,6 +15,7 @@ pytest_plugins = (
     "pytest_sysaudit.fixtures.hosts",
     "pytest_sysaudit.fixtures.http",
     "pytest_sysaudit.fixtures.network",
+    "pytest_sysaudit.fixtures.recording",
 )
 
 

@@ -17,6 +17,7 @@ from pytest_sysaudit.hooks.origin import operator, selection_of, versions
 from pytest_sysaudit.record import Plain, Result, Verdict, utc_text
 
 if TYPE_CHECKING:
+    from pytest_sysaudit.evidence.writer import BundleJournal
     from pytest_sysaudit.hooks.state import State
 
 trail_key = pytest.StashKey[Trail]()
@@ -109,6 +110,15 @@ def described(state: State, results: Sequence[Result]) -> dict[str, Plain] | Non
     named = {id_ for result in results for id_ in result.evidence}
     quoted = {id_ for r in results if r.verdict in _BAD for id_ in r.evidence}
     return bundle.describe(named, quoted)
+
+
+def story(journal: BundleJournal) -> dict[str, Plain]:
+    """Return what reports say about the recording of their run."""
+    return {
+        "folder": str(journal.folder),
+        "signed": journal.signed,
+        "problem": journal.problem,
+    }
 
 
 def trail_of(item: pytest.Item) -> Trail:

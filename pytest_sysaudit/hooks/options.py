@@ -141,14 +141,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def _begin_evidence(config: pytest.Config) -> None:
     """Open what is recorded, or replayed, before anything is collected."""
     from pytest_sysaudit.errors import SysauditError
-    from pytest_sysaudit.hooks import evidence, replay
+    from pytest_sysaudit.hooks import evidence
 
+    modules = [evidence]
     try:
-        replay.begin(config)
+        if config.getoption("audit_replay"):
+            from pytest_sysaudit.hooks import replay
+
+            modules.append(replay)
+            replay.begin(config)
         evidence.begin(config)
     except SysauditError as error:
         raise pytest.UsageError(str(error)) from error
-    for module in (evidence, replay):
+    for module in modules:
         config.pluginmanager.register(module, module.__name__)
 
 

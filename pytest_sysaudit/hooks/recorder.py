@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sysaudit.errors import ReportError
-from pytest_sysaudit.hooks.evidence import described
+from pytest_sysaudit.hooks.evidence import described, story
 from pytest_sysaudit.hooks.keys import check_key, judges, state_of, uncollected_key
 from pytest_sysaudit.hooks.options import report_writers
 from pytest_sysaudit.hooks.origin import operator, selection_of, versions
@@ -112,7 +112,8 @@ class Recorder:
         session.exitstatus = self._gate(session, verdicts)
         self.document = self._build(session)
         self._write()
-        if self.unwritten and session.exitstatus == pytest.ExitCode.OK:
+        lost = self.state.journal is not None and self.state.journal.problem
+        if (self.unwritten or lost) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = UNWRITTEN
 
     def _fill_gaps(self, session: pytest.Session) -> None:
@@ -202,7 +203,7 @@ class Recorder:
             "profile": self.state.profile,
         }
         if self.state.journal is not None:
-            block["evidence"] = self.state.journal.story()
+            block["evidence"] = story(self.state.journal)
         if self.state.replay is not None:
             block["replay"] = self.state.replay.story()
         return block

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Generator, Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +18,10 @@ from pytest_sysaudit.hooks.evidence import trail_of
 from pytest_sysaudit.hooks.keys import audit_key, check_key, state_of
 from pytest_sysaudit.hooks.verdicts import stand_by_rows
 from pytest_sysaudit.record import Place, Plain, Result, Verdict
+from pytest_sysaudit.recording import Recording
 
 if TYPE_CHECKING:
-    from pytest_sysaudit.evidence.bundle import Bundle
-    from pytest_sysaudit.evidence.player import BundlePlayer
     from pytest_sysaudit.evidence.trail import Trail
-    from pytest_sysaudit.inventory.load import LoadedInventory
 
 
 def begin(config: pytest.Config) -> None:
@@ -37,35 +33,26 @@ def begin(config: pytest.Config) -> None:
     folder = config.getoption("audit_replay")
     if not folder:
         return
-    from pytest_sysaudit.evidence.bundle import open_bundle
-
     path = config.invocation_params.dir / Path(folder).expanduser()
     if config.getoption("audit_evidence"):
         raise SysauditError(
             "--audit-evidence records what targets say, and --audit-replay asks none: give one"
         )
-    state_of(config).replay = replay = Replay(open_bundle(path), path)
-    set_now(datetime.fromisoformat(replay.started))
+    state_of(config).replay = replay = Replay(path)
+    set_now(replay.now)
 
 
-class Replay:
+class Replay(Recording):
     """One recording, and what came of the run that made it.
 
-    Args:
-        bundle: the recording.
-        path: where it lies.
+    Attributes:
+        as_recorded: how many checks were not judged again, because they looked at what was
+            redacted.
     """
 
-    def __init__(self, bundle: Bundle, path: Path) -> None:
-        self.bundle, self.path = bundle, path
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self.as_recorded = 0
-
-    @cached_property
-    def player(self) -> BundlePlayer:
-        """What answers in place of the targets."""
-        from pytest_sysaudit.evidence.player import BundlePlayer
-
-        return BundlePlayer(self.bundle)
 
     @property
     def started(self) -> str:
@@ -76,20 +63,6 @@ class Replay:
     def expressions(self) -> Sequence[str]:
         """The targets that the recorded run chose, as ``--audit-target`` takes them."""
         return tuple(self.bundle.begin["selection"]["targets"])
-
-    @cached_property
-    def inventory(self) -> LoadedInventory:
-        """The inventory of the recorded run; files that it names need not be here."""
-        from pytest_sysaudit.inventory.load import LoadedInventory, load
-
-        told: Mapping[str, Plain] = self.bundle.begin["inventory"]
-        if not told["text"]:
-            return LoadedInventory.implicit()
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / Path(str(told["path"])).name
-            file.write_text(str(told["text"]), "utf-8")
-            found = load(file, check_files=False)
-        return dataclasses.replace(found, path=Path(str(told["path"])), sha256=str(told["sha256"]))
 
     @cached_property
     def results(self) -> Mapping[Place, tuple[Result, ...]]:
@@ -104,11 +77,6 @@ class Replay:
     def sources(self) -> Mapping[str, str]:
         """The hash of each recorded control's check."""
         return {str(c["id"]): str(c["source_sha256"]) for c in self.bundle.controls}
-
-    def override(self, name: str) -> dict[str, Plain]:
-        """Return how the inventory's entry *name* was changed for its stand-in."""
-        known = self.player.find("target", name, {"standin": True})
-        return dict(known.answer or {}) if known else {}
 
     def recorded(self, check: Check) -> tuple[Result, ...]:
         """Return the recorded results of *check*, if it is still the same; else nothing."""

@@ -76,7 +76,7 @@ def start_for(config: pytest.Config, targets: Iterable[Target]) -> None:
     state = state_of(config)
     wanted = {t.name: t for t in targets if t.entry.embedded and t.kind in STANDINS}
     if state.replay is not None:
-        state.overrides.update({name: state.replay.override(name) for name in wanted})
+        state.overrides.update({name: state.replay.change(name) for name in wanted})
         return
     if not wanted:
         return

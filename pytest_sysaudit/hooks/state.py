@@ -190,14 +190,7 @@ class State:
 
     def live(self, target: Target) -> Target:
         """Return *target* with the address of its stand-in, if one was started."""
-        override = self.overrides.get(target.name)
-        if not override:
-            return target
-        import dataclasses
-
-        data = _merged(target.entry.model_dump(), override)
-        entry = type(target.entry).model_validate(data, strict=False)
-        return dataclasses.replace(target, entry=entry)
+        return target.changed(self.overrides.get(target.name, {}))
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -261,10 +254,3 @@ class State:
 
 def _joined(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: value for part in reversed(parts) for name, value in part.items()}
-
-
-def _merged(data: dict[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in override.items():
-        both = isinstance(value, Mapping) and isinstance(data.get(key), dict)
-        data[key] = _merged(data[key], value) if both else value
-    return data

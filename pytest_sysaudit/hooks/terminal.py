@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -101,5 +101,26 @@ def _write_end(reporter: Any, recorder: Recorder) -> None:
     for name, path in recorder.written:
         shown = path.relative_to(base) if path.is_relative_to(base) else path
         reporter.write_line(f"{name} report: {shown}")
+    for text, style in _recording_lines(recorder):
+        reporter.write_line(text, **dict.fromkeys(style.split(), True))
     for line in recorder.unwritten:
         reporter.write_line(f"report not written: {line}", red=True, bold=True)
+
+
+def _recording_lines(recorder: Recorder) -> Iterator[tuple[str, str]]:
+    """Yield what is to be said about a recording that was made, or judged again."""
+    state = recorder.state
+    base = recorder.config.invocation_params.dir
+    if state.journal is not None:
+        folder = state.journal.folder
+        shown = folder.relative_to(base) if folder.is_relative_to(base) else folder
+        signed = "signed" if state.journal.signed else "not signed"
+        yield f"evidence: {shown} ({signed})", ""
+        if state.journal.problem:
+            yield f"evidence is not complete: {state.journal.problem}", "red bold"
+    if state.replay is not None:
+        told = state.replay.story()
+        yield f"replay of run {told['run']} of {told['started']}: no target was touched", ""
+        if told["as_recorded"]:
+            count = plural(told["as_recorded"], "check")
+            yield f"{count} stood as recorded: what they looked at was redacted", ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,5 +60,19 @@ class Target:
         """Return the path that *text* of this entry means, ~ expanded; it starts from `base`."""
         return self.base / Path(text).expanduser()
 
+    def changed(self, changes: Mapping[str, Any]) -> Target:
+        """Return it with *changes* of its entry, as a stand-in makes them; {} for none."""
+        if not changes:
+            return self
+        data = _merged(self.entry.model_dump(), changes)
+        return replace(self, entry=type(self.entry).model_validate(data, strict=False))
+
     def __str__(self) -> str:
         return self.name
+
+
+def _merged(data: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(data.get(key), dict)
+        data[key] = _merged(data[key], value) if both else value
+    return data

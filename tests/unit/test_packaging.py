@@ -20,7 +20,7 @@ LAYERS = [
     {"facts", "aws", "http", "network"},
     {"resources", "foresight"},
     {"queries", "query_modules", "backend", "host"},
-    {"connections", "dialing"},
+    {"connections", "dialing", "recording"},
     {"compliance"},
     {"reports"},
     {"hookspecs", "hooks", "fixtures"},
