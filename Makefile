@@ -22,7 +22,8 @@ PYTESTS ?= 9.0 9.1
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.developing
 DEBIAN := openssh-server openssh-client nginx-light iproute2 tcpdump libpcap0.8 systemd-container \
-  mmdebstrap debian-archive-keyring nftables sudo chromium busybox fish mksh openssl tcsh zsh
+  mmdebstrap debian-archive-keyring nftables sudo chromium busybox fish mksh openssl tcsh zsh \
+  nodejs openscap-scanner
 
 .PHONY: audit test lint typing docs bench packages clean versions pytests
 
