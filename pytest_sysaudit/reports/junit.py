@@ -17,21 +17,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
-from pytest_sysaudit.record import Plain, Verdict
+from pytest_sysaudit.record import Plain
 from pytest_sysaudit.reports.plain import as_text, clean_text, compact
-from pytest_sysaudit.text import first_line, shorten
+from pytest_sysaudit.reports.status import STATUSES
+from pytest_sysaudit.reports.telling import (
+    Row,
+    controls_of,
+    finding,
+    guidance,
+    place_of,
+    reason,
+    severity_of,
+)
+from pytest_sysaudit.text import shorten
 
-#: What each verdict is in JUnit; a pass is a test case with nothing in it.
-_ELEMENTS: Mapping[str, str] = {
-    Verdict.FAIL.value: "failure",
-    Verdict.ERROR.value: "error",
-    Verdict.NOT_APPLICABLE.value: "skipped",
-    Verdict.MANUAL.value: "skipped",
-    Verdict.WAIVED.value: "skipped",
-}
 _LONGEST_TEXT = 20_000
 _LONGEST_LINE = 1000
-Row = Mapping[str, Plain]
 
 
 def write(document: Mapping[str, Plain], path: Path) -> None:
@@ -49,7 +50,7 @@ def _pieces(document: Mapping[str, Plain]) -> Iterator[bytes]:
     """Yield the XML suite by suite, so that only one of them is in memory as elements."""
     rows = sorted(document["results"], key=lambda row: str(row["target"]))
     by_target = {name: list(group) for name, group in groupby(rows, lambda row: str(row["target"]))}
-    controls = {control["id"]: control for control in document["controls"]}
+    controls = controls_of(document)
     systems = {str(target["name"]): target for target in document["targets"]}
     root = ET.Element("testsuites", {"name": "pytest-sysaudit", **_totals(rows)})
     names = sorted({*by_target, *systems})
@@ -76,7 +77,7 @@ def _suite(run: Row, target: Row, name: str, rows: list[Row]) -> ET.Element:
         {
             "name": _fit(name) or "run",
             **_totals(rows),
-            "skipped": str(sum(_ELEMENTS.get(row["verdict"]) == "skipped" for row in rows)),
+            "skipped": str(sum(STATUSES[row["verdict"]].junit == "skipped" for row in rows)),
             "timestamp": str(started or "").partition(".")[0].removesuffix("Z"),
             "hostname": _fit(address) or "run",
         },
@@ -89,6 +90,8 @@ def _suite(run: Row, target: Row, name: str, rows: list[Row]) -> ET.Element:
 
 def _properties(run: Row, target: Row) -> Iterator[tuple[str, Plain]]:
     yield from (("run", run.get("id", "")), ("operator", run.get("operator", "")))
+    if run.get("profile"):
+        yield "profile", run["profile"]["name"]
     for key, value in target.items():
         if key == "identity":
             yield from (value or {}).items()
@@ -100,7 +103,7 @@ def _properties(run: Row, target: Row) -> Iterator[tuple[str, Plain]]:
 
 def _totals(rows: Iterable[Row]) -> dict[str, str]:
     rows = list(rows)
-    kinds = Counter(_ELEMENTS.get(row["verdict"]) for row in rows)
+    kinds = Counter(STATUSES[row["verdict"]].junit for row in rows)
     return {
         "tests": str(len(rows)),
         "failures": str(kinds["failure"]),
@@ -112,8 +115,7 @@ def _totals(rows: Iterable[Row]) -> dict[str, str]:
 def _case(row: Row, control: Row) -> ET.Element:
     place, _, function = str(row["check"]).partition("::")
     *classes, function = (function or row["control"]).split("::")
-    params = [f"{name}={value}" for name, value in sorted(row["params"].items())]
-    where = ", ".join(filter(None, [row["target"], *params, row["resource"]]))
+    where = place_of(row)
     case = ET.Element(
         "testcase",
         {
@@ -122,37 +124,19 @@ def _case(row: Row, control: Row) -> ET.Element:
             "time": _seconds(row["duration"]),
         },
     )
-    element = _ELEMENTS.get(row["verdict"])
+    element = STATUSES[row["verdict"]].junit
     if element:
-        message = f"{row['control']} ({control.get('severity', 'medium')}): {_reason(row)}"
+        message = f"{row['control']} ({severity_of(control)}): {reason(row)}"
         attributes = {"type": row["verdict"], "message": _fit(message)}
-        ET.SubElement(case, element, attributes).text = _fit(_explain(row, control), _LONGEST_TEXT)
+        explained = "\n\n".join(filter(None, [finding(row), guidance(control)]))
+        ET.SubElement(case, element, attributes).text = _fit(explained, _LONGEST_TEXT)
     ET.SubElement(case, "system-out").text = _fit(_facts(row, control), _LONGEST_TEXT)
     return case
 
 
-def _reason(row: Row) -> str:
-    reason = first_line(row["message"]) or str(row["verdict"]).replace("_", " ")
-    waiver = row["waiver"]
-    if row["verdict"] != Verdict.WAIVED.value or not waiver:
-        return reason
-    why = waiver.get("justification") or waiver.get("reason") or "no reason given"
-    until = f" until {waiver['expires']}" if waiver.get("expires") else ""
-    return f"waived{until}: {first_line(str(why))}; {reason}"
-
-
-def _explain(row: Row, control: Row) -> str:
-    parts = [str(row["message"])]
-    parts += [f"Expected:\n{as_text(row['expected'])}"] if row["expected"] is not None else []
-    parts += [f"Observed:\n{as_text(row['observed'])}"] if row["observed"] is not None else []
-    parts += [f"Why: {control['rationale']}"] if control.get("rationale") else []
-    parts += [f"Fix: {control['remediation']}"] if control.get("remediation") else []
-    return "\n\n".join(filter(None, parts))
-
-
 def _facts(row: Row, control: Row) -> str:
     lines = [f"control: {row['control']}", f"title: {control.get('title', '')}"]
-    lines += [f"severity: {control.get('severity', 'medium')}", f"verdict: {row['verdict']}"]
+    lines += [f"severity: {severity_of(control)}", f"verdict: {row['verdict']}"]
     lines += [f"{name}: {', '.join(n)}" for name, n in control.get("frameworks", {}).items()]
     for name in ("resource", "observed", "evidence", "waiver", "attestation", "drift"):
         if row[name]:
