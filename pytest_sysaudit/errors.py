@@ -5,6 +5,7 @@
     SysauditError
     ├── InventoryError           the inventory cannot be used: all problems at once
     ├── ProfileError             a profile cannot be used: all problems at once
+    ├── ComplianceError          waivers, attestations, a gate or a baseline cannot be used
     ├── SecretError              a secret that the inventory names cannot be had
     ├── ReportError              a report could not be written
     ├── EvidenceError            a recording cannot be begun, or is not what it should be
@@ -71,6 +72,10 @@ class InventoryError(_FileError):
 
 class ProfileError(_FileError):
     """A profile cannot be used."""
+
+
+class ComplianceError(_FileError):
+    """Waivers, attestations, a gate or a baseline cannot be used: all problems at once."""
 
 
 class SecretError(SysauditError):

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from pytest_sysaudit.errors import SysauditError
 from pytest_sysaudit.inventory.suggest import did_you_mean
@@ -32,6 +32,22 @@ class SelectionError(SysauditError):
     """An expression chooses nothing, or cannot be understood."""
 
 
+class Named(Protocol):
+    """What an expression looks at: a `Target`, or what is known of one that is gone."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def kind(self) -> str:
+        """Its kind."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Every group that it is in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One part of an expression; ``text`` is without the sign before it."""
@@ -39,7 +55,7 @@ class Part:
     sign: str
     text: str
 
-    def matches(self, target: Target) -> bool:
+    def matches(self, target: Named) -> bool:
         """Whether *target* is among what this part names."""
         if self.text == "all":
             return True
@@ -76,7 +92,7 @@ class Selector:
         parts = tuple(_parse_part(text, expression) for text in _split(expression))
         return cls(expression, parts)
 
-    def matches(self, target: Target) -> bool:
+    def matches(self, target: Named) -> bool:
         """Whether *target* is chosen."""
         united = [part for part in self.parts if not part.sign]
         if united and not any(part.matches(target) for part in united):

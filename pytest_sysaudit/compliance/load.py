@@ -1,0 +1,118 @@
+"""Everything that a run judges its findings by, read from files before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pytest_sysaudit.compliance.attestations import Attestation, read_attestations
+from pytest_sysaudit.compliance.baseline import Baseline, read_baseline
+from pytest_sysaudit.compliance.gate import Gate
+from pytest_sysaudit.compliance.gate_read import default_gate, is_path, parse_gate, read_gate
+from pytest_sysaudit.compliance.waivers import Waiver, read_waivers
+from pytest_sysaudit.errors import ComplianceError, InventoryError, Problem
+from pytest_sysaudit.inventory.yaml import Document, read
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What the files say."""
+
+    waivers: tuple[Waiver, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
+    baseline: Baseline | None = None
+    gate: Gate = field(default_factory=default_gate)
+
+
+@dataclass(frozen=True, slots=True)
+class GateText:
+    """A gate as somebody wrote it.
+
+    Attributes:
+        text: a file or an expression.
+        base: where a relative path starts.
+        where: the option or setting, for messages.
+    """
+
+    text: str
+    base: Path
+    where: str = "--audit-gate"
+
+
+def load(
+    waivers: Iterable[Path] = (),
+    attestations: Iterable[Path] = (),
+    baseline: Path | None = None,
+    gate: GateText | None = None,
+) -> Loaded:
+    """Read all files.
+
+    Args:
+        waivers: YAML files.
+        attestations: YAML files.
+        baseline: a json report, or its folder.
+        gate: None for the default one.
+
+    Raises:
+        ComplianceError: with everything that is wrong with any of them.
+    """
+    loader = _Loader()
+    loaded = Loaded(
+        waivers=tuple(loader.entries(waivers, lambda document, _: read_waivers(document))),
+        attestations=tuple(loader.entries(attestations, read_attestations)),
+        baseline=loader.baseline(baseline) if baseline else None,
+        gate=loader.gate(gate) if gate else default_gate(),
+    )
+    if loaded.gate.only_new and baseline is None:
+        why = "only_new needs an earlier run to compare with: --audit-baseline results.json"
+        loader.problems.append(Problem(loaded.gate.source, 0, 0, why))
+    if loader.problems:
+        raise ComplianceError(sorted(set(loader.problems)))
+    return loaded
+
+
+class _Loader:
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def entries(
+        self,
+        paths: Iterable[Path],
+        read_entries: Callable[[Document, Path], tuple[list[T], list[Problem]]],
+    ) -> Iterator[T]:
+        """Yield the entries of all files; one that is named twice counts once."""
+        for path in {path.resolve(): path for path in paths}.values():
+            document = self._read(path)
+            if document is not None:
+                found, problems = read_entries(document, path.parent)
+                self.problems += problems
+                yield from found
+
+    def baseline(self, path: Path) -> Baseline | None:
+        """Return the earlier run."""
+        try:
+            return read_baseline(path)
+        except ComplianceError as error:
+            self.problems += error.problems
+            return None
+
+    def gate(self, given: GateText) -> Gate:
+        """Return the gate."""
+        if is_path(given.text, given.base):
+            document = self._read(given.base / Path(given.text).expanduser())
+            found, problems = read_gate(document) if document else (default_gate(), [])
+        else:
+            found, problems = parse_gate(given.text, given.where)
+        self.problems += problems
+        return found
+
+    def _read(self, path: Path) -> Document | None:
+        try:
+            return read(path)
+        except InventoryError as error:
+            self.problems += error.problems
+            return None
