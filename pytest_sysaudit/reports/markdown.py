@@ -77,10 +77,7 @@ def _head(document: Mapping[str, Plain]) -> str:
     counts = [f"{count} {STATUSES[v].word}" for v in _ORDER if (count := summary["verdicts"][v])]
     total = f"{plural(summary['total'], 'result')} on {plural(len(document['targets']), 'target')}"
     lines = [f"## Audit: the gate {'is broken' if gate['broken'] else 'holds'}", ""]
-    lines += [
-        f"**{plural(summary['total'], 'result')} on {on}**: {', '.join(counts) or 'none'}",
-        "",
-    ]
+    lines += [f"**{total}**: {', '.join(counts) or 'none'}", ""]
     source = f" (from {code(gate['source'])})" if gate.get("source") else ""
     lines += [f"Gate{source}: {code(gate['rule'])}", ""]
     lines += [f"- {'✅' if r['holds'] else '❌'} {code(r['rule'])}, found {r['found']}"
