@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 from pytest_sysaudit.evidence import forms
@@ -69,8 +69,8 @@ class Index:
             # not from the first one on: an n or r after a backslash is taken for a line's end
             self._letters[letters[1 : 1 + _GRAM]].append((letters[1:], known))
 
-    def mask(self, text: str, mask: str) -> str:
-        """Return *text* with *mask* for what is known, however it is written."""
+    def mask(self, text: str, mask: str | Callable[[re.Match[str]], str]) -> str:
+        """Return *text* with *mask*, or what it gives, for what is known, however it is written."""
         few = len(self.all) <= FEW
         if found := self.all if few else self._with_literals(text):
             text = self._literal(found).sub(mask, text)

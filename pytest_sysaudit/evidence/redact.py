@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pytest_sysaudit.evidence import forms, shapes
+from pytest_sysaudit.evidence import forms, inside, shapes
 from pytest_sysaudit.evidence.known import Index, Known
 from pytest_sysaudit.evidence.shapes import MASK
 
@@ -112,6 +112,10 @@ class Redactor:
             ),
             default=0,
         )
+
+    def binary(self, data: bytes) -> bytes:
+        """Return *data*, which is no text, with ``*`` over known secrets, none of it moved."""
+        return inside.mask(data, self._index) if self._secrets else data
 
     def plain(self, value: Any) -> Any:
         """Return JSON data without secrets, keys of mappings included."""
