@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from pytest_sysaudit.aws.policies import allows_everything, inline_policies
@@ -122,7 +120,7 @@ def test_access_keys_are_renewed(aws_session, audit):
         listed = aws_session.call("iam", "list_access_keys", UserName=user["UserName"])
         for key in (key for key in listed["AccessKeyMetadata"] if key["Status"] == "Active"):
             with audit.resource(f"{user['Arn']} {key['AccessKeyId']}"):
-                age = audit.observe("days", (datetime.now(UTC) - key["CreateDate"]).days)
+                age = audit.observe("days", (audit.now - key["CreateDate"]).days)
                 assert age <= audit.inputs.maximum_days, (
                     f"it is {age} days old; expected: {audit.inputs.maximum_days} or less"
                 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from pytest_sysaudit.facts.login_defs import PATH, VENDOR, read_file
@@ -47,7 +45,7 @@ def test_passwords_age(host, audit):
     Fix: `chage -M 365 -m 1 -W 7 -I 30 NAME`. A bound of 0 asks nothing: NIST 800-63B advises
     against expiry without a reason, so whoever follows it sets `maximum` and `inactive` to 0.
     """
-    tomorrow = int(time.time() // 86400) + 1  # it may be tomorrow where the host is
+    tomorrow = int(audit.now.timestamp() // 86400) + 1  # it may be tomorrow where the host is
     bad, judged = [], []
     for entry in host.facts.shadow:
         if entry.state == "set" and entry.name not in audit.inputs.ignore:

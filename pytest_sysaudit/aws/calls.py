@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_sysaudit.audit import to_plain
 from pytest_sysaudit.errors import RefusedByPolicy
 from pytest_sysaudit.lanes import wait
 from pytest_sysaudit.record import Plain, utc_text
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.aws.recording import CallRecorder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,27 +72,61 @@ class Watcher(Protocol):
         """Store what was exchanged."""
 
 
-def watched(watcher: Watcher, target: str) -> type:
-    """Return a base class for boto3's clients that tells *watcher* of every call."""
+def call_of(client: Any, operation: str, target: str) -> Call:
+    """Return what *client* is about to call. The region is the one that it was made for.
+
+    boto3 may have another one in mind: ``aws-global``, where a service has no regions.
+    """
+    return Call(
+        target=target,
+        service=client.meta.service_model.service_name,
+        operation=operation,
+        region=getattr(client, "audit_region", None) or client.meta.region_name,
+        endpoint=client.meta.endpoint_url,
+    )
+
+
+def watched(
+    watcher: Watcher,
+    target: str,
+    recorder: CallRecorder | None = None,
+    send: Callable[..., Any] = wait,
+) -> type:
+    """Return a base class for boto3's clients that tells *watcher* of every call.
+
+    Args:
+        watcher: asked before and told after each call.
+        target: the account's name.
+        recorder: keeps each call; None: nobody does.
+        send: calls its first argument with the others, while other lanes go on.
+    """
 
     class WatchedClient:
         """Errors of its calls carry ``audit_call``, so that the place is known far from here."""
 
         def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> Any:
-            this: Any = self
+            call = call_of(self, operation_name, target)
+            if recorder is None:
+                return self._made(call, api_params)
+            asked, started = recorder.asked(call, api_params), time.time()
+            answer, failure = None, None
+            try:
+                answer = recorder.whole(self._made(call, api_params))
+            except Exception as error:
+                failure = error
+                raise
+            finally:
+                if answer is not None or _worth_keeping(failure):
+                    recorder.keep(asked, started, failure, answer)
+            return answer
+
+        def _made(self, call: Call, api_params: dict[str, Any]) -> Any:
             parent: Any = super()
-            call = Call(
-                target=target,
-                service=this.meta.service_model.service_name,
-                operation=operation_name,
-                region=this.meta.region_name,
-                endpoint=this.meta.endpoint_url,
-            )
             watcher.before(call)
             started = time.time()
             answer, failure = None, None
             try:
-                answer = wait(parent._make_api_call, operation_name, api_params)  # noqa: SLF001 - overridden
+                answer = send(parent._make_api_call, call.operation, api_params)  # noqa: SLF001 - overridden
             except Exception as error:
                 failure = error
                 _attach(error, "audit_call", call)
@@ -101,6 +138,11 @@ def watched(watcher: Watcher, target: str) -> type:
             return answer
 
     return WatchedClient
+
+
+def _worth_keeping(failure: Exception | None) -> bool:
+    """Whether something came of a call: it was neither refused by us nor interrupted."""
+    return failure is not None and not isinstance(failure, RefusedByPolicy)
 
 
 def _attach(error: Exception, name: str, value: object) -> None:

@@ -27,7 +27,7 @@ ROLE_SESSION = "pytest-sysaudit"
 STANDIN_KEYS = ("AKIASYSAUDITEMBEDDED", "not-a-secret")
 
 
-class _Fixed:
+class Fixed:
     """Gives a botocore session the credentials that were found elsewhere."""
 
     def __init__(self, credentials: Any) -> None:
@@ -53,7 +53,7 @@ def new_session(entry: Aws, external_id: str | None, config: Config) -> Any:
         botocore.exceptions.BotoCoreError: no such profile, no token, no credentials in it.
     """
     session = _bare_session(entry)
-    session.register_component("credential_provider", _Fixed(_find(entry, external_id, config)))
+    session.register_component("credential_provider", Fixed(_find(entry, external_id, config)))
     return session
 
 
@@ -71,12 +71,12 @@ def _bare_session(entry: Aws) -> Any:
         session = botocore.session.Session(session_vars=hermetic)
     else:
         session = botocore.session.Session(profile=entry.profile)
-    session.register_component("data_loader", _service_descriptions())
+    session.register_component("data_loader", service_descriptions())
     return session
 
 
 @functools.cache
-def _service_descriptions() -> Any:
+def service_descriptions() -> Any:
     """Return botocore's reader of its data files, the same for all: each takes 20 MB to read EC2's.
 
     It only remembers what is in those files, so sessions cannot meet in it.

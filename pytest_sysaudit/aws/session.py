@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from pytest_sysaudit.aws.endpoints import configured_endpoints, without_account_
 from pytest_sysaudit.aws.guard import Policy, guard, mix_in
 from pytest_sysaudit.aws.operations import READ_WORDS
 from pytest_sysaudit.aws.outcomes import code_of, explain
+from pytest_sysaudit.aws.recording import CallRecorder
 from pytest_sysaudit.aws.watch import OnCall, Watch
 from pytest_sysaudit.errors import (
     Denied,
@@ -32,6 +34,7 @@ from pytest_sysaudit.errors import (
     Unreachable,
     WrongIdentity,
 )
+from pytest_sysaudit.evidence.trail import Trail, collected, passed_on
 from pytest_sysaudit.inventory.model import Aws
 from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.lanes import Once
@@ -74,16 +77,44 @@ def open_session(
     secret = entry.external_id
     purpose = f"the external id of {target.name}"
     external_id = secrets.get(secret, purpose=purpose, base=target.base) if secret else None
-    session: AwsSession | None = None
+    recorder = CallRecorder(journal, target.name) if journal is not None else None
     try:
-        session = AwsSession(target, entry, external_id, on_call)
+        ground = _ground(target, entry, external_id)
+        session = AwsSession(target, entry, ground, on_call=on_call, recorder=recorder)
         session.identify()
         if not entry.embedded:
             keys = session.get_credentials().get_frozen_credentials()
             secrets.hide(keys.secret_key, keys.token)
     except (BotoCoreError, ClientError, ResponseParserError, OSError, ValueError) as error:
         raise _refusal(target, error) from error
+    if recorder is not None:
+        recorder.opened(
+            account_id=session.account_id,
+            arn=session.arn,
+            region=ground.region,
+            endpoints=dict(ground.endpoints),
+            endpoint_url=ground.endpoint_url,
+        )
     return session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a session stands on.
+
+    Attributes:
+        core: a botocore session that has credentials.
+        config: timeouts and retries of its clients.
+        endpoints: what replaces AWS's endpoints, by where it is configured.
+        endpoint_url: what the inventory names in place of all of them; None: nothing.
+        region: where calls go that name none.
+    """
+
+    core: Any
+    config: Config
+    endpoints: Mapping[str, str]
+    endpoint_url: str | None
+    region: str
 
 
 class AwsSession(_Boto3Session):  # type: ignore[misc]
@@ -104,23 +135,35 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
     arn: str = ""
     partition: str = ""
 
-    def __init__(
-        self, target: Target, entry: Aws, external_id: str | None, on_call: OnCall | None
+    def __init__(  # noqa: PLR0913 - three are optional
+        self,
+        target: Target,
+        entry: Aws,
+        ground: Ground,
+        *,
+        on_call: OnCall | None = None,
+        recorder: CallRecorder | None = None,
+        answers: Callable[[Policy], type] | None = None,
     ) -> None:
         self.target = target
         self._entry = entry
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, str], Any] = {}
         self._memo: Once[str] = Once()
-        self._config = _config(target, entry)
-        core = new_session(entry, external_id, self._config)
-        self._endpoints = configured_endpoints(entry, core)
+        self._config = ground.config
+        self._endpoints, self._endpoint_url = ground.endpoints, ground.endpoint_url
         if self._endpoints:
             self._config = self._config.merge(Config(s3={"addressing_style": "path"}))
-            core.register("before-call.s3-control", without_account_host)
-        super().__init__(botocore_session=core, region_name=_home_region(target, entry, core))
-        mix_in(self, watched(Watch(self, on_call), target.name))
-        guard(self, _policy(target, entry, core))
+            ground.core.register("before-call.s3-control", without_account_host)
+        super().__init__(botocore_session=ground.core, region_name=ground.region)
+        policy = _policy(target, entry, ground.core)
+        watch = Watch(self, on_call)
+        if answers is None:
+            mix_in(self, watched(watch, target.name, recorder))
+        else:
+            mix_in(self, answers(policy))
+            mix_in(self, watched(watch, target.name, send=_at_once))
+        guard(self, policy)
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -166,8 +209,10 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
     def _new_client(self, service: str, region: str, **options: Any) -> Any:
         own = options.pop("config", None)
         options["config"] = self._config.merge(own) if own is not None else self._config
-        options["endpoint_url"] = options.get("endpoint_url") or self._entry.endpoint_url
-        return super().client(service, region_name=region, **options)
+        options["endpoint_url"] = options.get("endpoint_url") or self._endpoint_url
+        client = super().client(service, region_name=region, **options)
+        client.audit_region = region
+        return client
 
     def call(
         self,
@@ -200,15 +245,27 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
         name = xform_name(operation)
         key = key_of(where, service, name, params)
         try:
-            return copied(self._memo.get(key, lambda: self._ask(service, name, where, params)))
-        except SysauditError:
-            raise
+            answer, seen = self._memo.get(key, lambda: self._told(service, name, where, params))
+            passed_on(seen)
+            return copied(answer)
         except Exception as error:
+            passed_on(getattr(error, "audit_trail", Trail()))
+            if isinstance(error, SysauditError):
+                raise
             if code_of(error) in ([ok] if isinstance(ok, str) else ok):
                 return None
             if (reason := explain(error)) is None:
                 raise
             raise reason from error
+
+    def _told(self, *asked: Any) -> tuple[Any, Trail]:
+        """Return the answer and what it was seen in: whoever gets it from memory used that, too."""
+        with collected() as seen:
+            try:
+                return self._ask(*asked), seen
+            except Exception as error:
+                error.audit_trail = seen  # type: ignore[attr-defined]
+                raise
 
     def _ask(self, service: str, name: str, region: str, params: dict[str, Any]) -> Any:
         client = self.client(service, region)
@@ -254,7 +311,24 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
             client.close()
 
 
-def _config(target: Target, entry: Aws) -> Config:
+def _at_once(call: Callable[..., Any], *args: Any) -> Any:
+    return call(*args)
+
+
+def _ground(target: Target, entry: Aws, external_id: str | None) -> Ground:
+    config = config_of(target, entry)
+    core = new_session(entry, external_id, config)
+    return Ground(
+        core=core,
+        config=config,
+        endpoints=configured_endpoints(entry, core),
+        endpoint_url=entry.endpoint_url,
+        region=_home_region(target, entry, core),
+    )
+
+
+def config_of(target: Target, entry: Aws) -> Config:
+    """Return timeouts and retries as the inventory has them."""
     return Config(
         retries={"mode": "standard", "total_max_attempts": entry.max_attempts},
         connect_timeout=target.setting("connect_timeout"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pytest_sysaudit import clock
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.record import Plain
 
@@ -58,8 +59,8 @@ class Certificate:
         return (self.not_after - self.not_before) / _DAY
 
     def days_left(self, now: datetime | None = None) -> float:
-        """Return the days until it expires; negative if it has."""
-        return (self.not_after - (now or datetime.now(UTC))) / _DAY
+        """Return the days from *now*, by default the run's begin, until it expires."""
+        return (self.not_after - (now or clock.now())) / _DAY
 
     def covers(self, host: str) -> bool:
         """Tell whether *host* is among its names (RFC 9525: ``*`` stands for one whole label)."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from pytest_sysaudit import clock
 from pytest_sysaudit.errors import CannotAssess, NotApplicable
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class SecurityTxt:
 
     def current(self, now: datetime | None = None) -> bool:
         """Tell whether it has not expired."""
-        return self.expires is not None and self.expires > (now or datetime.now(UTC))
+        return self.expires is not None and self.expires > (now or clock.now())
 
 
 def security_txt(client: HttpClient) -> SecurityTxt | None:
