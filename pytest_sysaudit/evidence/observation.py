@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -81,3 +81,6 @@ class Player(Protocol):
         Who asks the same again gets what came then, in the order of the recording, at the end the
         last one again. It is added to what the running check used.
         """
+
+    def every(self, kind: str, target: str, asked: Mapping[str, Plain]) -> Sequence[Stored]:
+        """Return all that was seen when the same was asked, in that order; nobody used it yet."""

@@ -60,6 +60,11 @@ class BundlePlayer:
         used(found.id, redacted=found.redacted)
         return found
 
+    def every(self, kind: str, target: str, asked: Mapping[str, Plain]) -> tuple[Stored, ...]:
+        """Return all that was seen when the same was asked, in that order; nobody used it yet."""
+        ids = self._found.get(self._key(kind, target, asked), ())
+        return tuple(map(self._bundle.observation, ids))
+
     def _key(self, kind: str, target: str, asked: Mapping[str, Plain]) -> _Key:
         key = (kind, target, canonical(asked))
         if key in self._found:

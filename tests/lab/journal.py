@@ -101,6 +101,10 @@ class MemoryPlayer:
         trail.used(found[at].id, redacted=found[at].redacted)
         return found[at]
 
+    def every(self, kind: str, target: str, asked: Mapping[str, Any]) -> list[Stored]:
+        self.asked.append((kind, target, asked))
+        return self._kept.get(_place(kind, target, asked), [])
+
 
 def _place(kind: str, target: str, asked: Mapping[str, Any]) -> bytes:
     return _json([kind, target, asked])
