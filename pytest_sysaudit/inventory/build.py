@@ -16,7 +16,9 @@ Loc = tuple[str | int, ...]
 MOST_REPEATED = 1_000_000
 """Values that aliases may add to those that are written."""
 
-_SECRET_KEY = re.compile(r"pass|pwd|secret|token|bearer|api.?key|credential", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"pass|pwd|secret|token|bearer|api.?key|signing.?key|credential", re.IGNORECASE
+)
 
 
 class _Broken:

@@ -21,7 +21,7 @@ from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.inventory.yaml import Document, read
 
 #: Keys whose values are secrets, or rather where to find them: text whatever it looks like.
-_SECRET_KEYS = frozenset({"password", "key_passphrase", "bearer", "external_id"})
+_SECRET_KEYS = frozenset({"password", "key_passphrase", "bearer", "external_id", "signing_key"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -365,6 +365,16 @@ class Group(Model):
     )
 
 
+class Evidence(Model):
+    """How recordings of a run (``--audit-evidence``) are made."""
+
+    signing_key: SecretRef | None = Field(
+        default=None,
+        description="the ed25519 key that signs them, as PEM: env:NAME, file:PATH or prompt; "
+        "default: nothing signs them",
+    )
+
+
 class Inventory(Model):
     """What pytest-sysaudit audits."""
 
@@ -375,6 +385,7 @@ class Inventory(Model):
     defaults: Defaults = Field(
         default=Defaults(), description="for targets that do not say otherwise"
     )
+    evidence: Evidence = Field(default=Evidence(), description="how recordings of a run are made")
     groups: dict[Name, Group] = Field(default={}, description="named sets of targets, by name")
     hosts: dict[Name, Host] = Field(default={}, description="Linux hosts, by name")
     aws: dict[Name, Aws] = Field(default={}, description="AWS accounts, by name")
