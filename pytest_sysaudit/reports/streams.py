@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.reports.plain import clean
+
+#: How JSON writes controls, which texts of a document have no more: then all of it is looked at.
+_DOUBTFUL = re.compile(r"\\[bfru]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,13 @@ def pieces(value: Plain) -> Iterator[bytes]:
 
 def compact(value: Plain) -> bytes:
     """Return JSON data on one line, whatever its texts hold."""
-    return json.dumps(clean(value), ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError):
+        text = ""
+    if not text.isprintable() or not text or _DOUBTFUL.search(text):
+        text = json.dumps(clean(value), ensure_ascii=False, separators=(",", ":"))
+    return text.encode()
 
 
 def _object(value: Members) -> Iterator[bytes]:
