@@ -92,6 +92,29 @@ def read(content: bytes) -> dict[str, Plain]:
     return found
 
 
+#: What an entry of ``chains`` and of ``packs`` says.
+_ENTRIES: Mapping[str, Mapping[str, type]] = {
+    "chains": {"name": str, "records": int, "last": str, "size": int},
+    "packs": {"name": str, "size": int, "sha256": str},
+}
+
+
+def check_shape(found: Mapping[str, Plain]) -> None:
+    """Check that a manifest says what it must, and nothing else.
+
+    Raises:
+        EvidenceError: it does not.
+    """
+    keys = {"format", "run", "ended", "key", "sha256", *_ENTRIES}
+    if found.keys() != keys:
+        raise EvidenceError(f"expected {', '.join(sorted(keys))}; found {', '.join(found)}")
+    for name, shape in _ENTRIES.items():
+        entries = found[name]
+        for entry in entries if isinstance(entries, list) else [entries]:
+            if not isinstance(entry, dict) or {k: type(v) for k, v in entry.items()} != shape:
+                raise EvidenceError(f"{name}: expected {', '.join(shape)} of each, found {entry}")
+
+
 def read_canonical(content: bytes) -> dict[str, Plain]:
     """Return the object that is written as *content*, in the one form that it has.
 
