@@ -66,11 +66,12 @@ def parse_gate(text: str, shown: str) -> tuple[Gate, list[Problem]]:
             continue
         try:
             name, limit = _term(term)
-            if name in given:
-                raise ValueError(f"{quoted(name)} is limited twice")
-            given[name] = limit
         except ValueError as error:
             problems.append(Problem(shown, 0, 0, str(error)))
+            continue
+        if name in given:
+            problems.append(Problem(shown, 0, 0, f"{quoted(name)} is limited twice"))
+        given[name] = limit
     return _gate(text, given, only_new=ONLY_NEW in terms), problems
 
 

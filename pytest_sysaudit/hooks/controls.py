@@ -15,6 +15,7 @@ import pytest
 from pytest_sysaudit.errors import InventoryError, Problem, SysauditError
 from pytest_sysaudit.hooks.check import NOTHING, Check
 from pytest_sysaudit.hooks.choice import Choice, mistyped_inputs, refuse_unmatched
+from pytest_sysaudit.hooks.compliance import compliance_of
 from pytest_sysaudit.hooks.early import own_fixtures
 from pytest_sysaudit.hooks.keys import check_key, state_of
 from pytest_sysaudit.hooks.state import State
@@ -51,6 +52,7 @@ def read_checks(config: pytest.Config, items: list[pytest.Item]) -> bool:
         if state.overlay is not None:
             state.overlay.refuse_unknown_names(config, _misfit)
             state.profile = state.overlay.story()
+        compliance_of(config).refuse_overlaps(state.inventory.targets)
         refuse_unmatched(config, state.controls)
         state.remarks += mistyped_inputs(state)
     except SysauditError as error:

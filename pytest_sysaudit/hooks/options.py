@@ -94,10 +94,41 @@ _OPTIONS: tuple[tuple[str, dict[str, object]], ...] = (
         {"metavar": "DIR", "help": "judge again what was recorded there; no target is touched"},
     ),
     (
+        "--audit-waivers",
+        {
+            "metavar": "PATH",
+            "action": "append",
+            "default": [],
+            "help": "file of accepted risks: failures that count as waived; may be repeated",
+        },
+    ),
+    (
+        "--audit-attestations",
+        {
+            "metavar": "PATH",
+            "action": "append",
+            "default": [],
+            "help": "file of answers to manual controls; may be repeated",
+        },
+    ),
+    (
+        "--audit-baseline",
+        {"metavar": "PATH", "help": "json report of an earlier run: tell what is new and fixed"},
+    ),
+    (
+        "--audit-gate",
+        {
+            "metavar": "PATH|EXPR",
+            "help": "what makes the run fail, as 'fail.high=0,error=0' (default: fail=0,error=0)",
+        },
+    ),
+    (
         "--audit-allow-intrusive",
         {"action": "store_true", "help": "run checks that a target may notice as an attack"},
     ),
 )
+_JUDGED_BY = ("audit_waivers", "audit_attestations", "audit_baseline", "audit_gate")
+"""What names the files that findings are judged by; each is a setting too."""
 _MARKERS = (
     "control(id, severity='medium', frameworks={}, inputs={}, manual=False): what it judges",
     "targets(expression='all', kind=None): the targets that this check runs on",
@@ -114,6 +145,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(name, dest=name[2:].replace("-", "_"), **settings)
     parser.addini("audit_evidence_part", "largest content that is recorded whole", default="16M")
     parser.addini("audit_evidence_total", "largest recording of one process", default="2G")
+    files = "files of answers to manual controls"
+    parser.addini("audit_attestations", files, type="linelist", default=[])
+    parser.addini("audit_baseline", "json report of an earlier run", default="")
+    parser.addini("audit_expiring_days", "when a waiver is told as expiring", default="30")
+    parser.addini("audit_gate", "what makes the run fail: a file or an expression", default="")
+    parser.addini("audit_waivers", "files of accepted risks", type="linelist", default=[])
     parser.addini("audit_inventory", "inventory file of the audit", default="")
     parser.addini("audit_lanes", "targets at once in this process: auto or a number", default="")
     parser.addini("audit_profile", "profiles of the audit", type="linelist", default=[])
@@ -134,7 +171,8 @@ def pytest_configure(config: pytest.Config) -> None:
     profiles = config.getoption("audit_profile") or config.getini("audit_profile")
     if config.getoption("audit_replay") or config.getoption("audit_evidence"):
         _begin_evidence(config)
-    if (specs or chosen or profiles) and not hasattr(config, "workerinput"):
+    judged = any(config.getoption(name) or config.getini(name) for name in _JUDGED_BY)
+    if (specs or chosen or profiles or judged) and not hasattr(config, "workerinput"):
         _look_at_options(config, specs, chosen=bool(chosen))
 
 
@@ -176,6 +214,10 @@ def _look_at_options(config: pytest.Config, specs: list[str], *, chosen: bool) -
         _check_reports(config, specs)
         if config.getoption("audit_profile") or config.getini("audit_profile"):
             _ = state_of(config).overlay
+        if any(config.getoption(name) or config.getini(name) for name in _JUDGED_BY):
+            from pytest_sysaudit.hooks.compliance import compliance_of
+
+            compliance_of(config)
         if chosen:
             _ = state_of(config).selected
     except SysauditError as error:

@@ -74,7 +74,7 @@ class Overlay:
         """
         if not self._declared:
             return
-        known = Known(self._declared, self._inputs, lambda: _others(config), misfit)
+        known = Known(self._declared, self._inputs, lambda: other_controls(config), misfit)
         if problems := unknown_names(self._profile, known):
             raise ProfileError(problems)
 
@@ -83,7 +83,7 @@ class Overlay:
         return story(self._profile, self._declared.values())
 
 
-def _others(config: pytest.Config) -> Catalogue:
+def other_controls(config: pytest.Config) -> Catalogue:
     """Return the controls of the shipped checks, and of those that this project may have."""
     base, here = config.rootpath, Path(config.invocation_params.dir)
     places = [Path(str(files("pytest_sysaudit.checks"))), base / "checks"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sysaudit.errors import ReportError
+from pytest_sysaudit.hooks.compliance import compliance_of
 from pytest_sysaudit.hooks.evidence import described, story
 from pytest_sysaudit.hooks.keys import check_key, judges, state_of, uncollected_key
 from pytest_sysaudit.hooks.options import report_writers
@@ -48,7 +49,6 @@ class Recorder:
         self.document: dict[str, Any] | None = None
         self.written: list[tuple[str, Path]] = []
         self.unwritten: list[str] = []
-        self.broken_rule = ""
 
     def add_expected(self, found: Iterable[tuple[str, dict[str, Plain]]]) -> None:
         """Note what a worker is to carry out: node id and place of each check."""
@@ -108,9 +108,9 @@ class Recorder:
             return
         self.add_targets(self.state.target_states())
         self._fill_gaps(session)
-        verdicts = [result.verdict for found in self.results.values() for result in found]
-        session.exitstatus = self._gate(session, verdicts)
         self.document = self._build(session)
+        session.exitstatus = self._hold_gate(session, self.document)
+        self.document["run"]["exit_code"] = int(session.exitstatus)
         self._write()
         lost = self.state.journal is not None and self.state.journal.problem
         if (self.unwritten or lost) and session.exitstatus == pytest.ExitCode.OK:
@@ -143,22 +143,26 @@ class Recorder:
             self._keep(self.state.journal, control or Control(id=place.control, title=""), [result])
         return (result,)
 
-    def _gate(self, session: pytest.Session, verdicts: list[Verdict]) -> int:
-        """Return the exit code: the default gate wants no fail and nothing left unassessed."""
-        ended = session.exitstatus
+    def _hold_gate(self, session: pytest.Session, document: dict[str, Any]) -> int:
+        """Complete *document* with what the run judges its findings by; return the exit code."""
+        compliance = compliance_of(self.config)
+        judgement = compliance.settle(document, self.state, self.controls, self._beyond())
+        ended = int(session.exitstatus)
         if ended not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            return int(ended)
-        failed, unassessed = verdicts.count(Verdict.FAIL), verdicts.count(Verdict.ERROR)
-        if self.uncollected:  # nobody knows which checks are in there
-            self.broken_rule = f"could not be collected: {', '.join(sorted(set(self.uncollected)))}"
-        elif failed:
-            self.broken_rule = f"fail: {failed} found, 0 allowed"
-        if failed or self.other_failures or self.uncollected:
-            return int(pytest.ExitCode.TESTS_FAILED)
-        if unassessed:
-            self.broken_rule = f"error (not assessed): {unassessed} found, 0 allowed"
-            return NOT_ASSESSED
-        return int(ended)
+            return ended
+        if judgement.is_broken:
+            return NOT_ASSESSED if judgement.only_unassessed else pytest.ExitCode.TESTS_FAILED
+        verdicts = document["summary"]["verdicts"]
+        allowed = verdicts[Verdict.FAIL.value] or verdicts[Verdict.ERROR.value]
+        return int(pytest.ExitCode.OK) if allowed else ended  # 1 may be another plugin's word
+
+    def _beyond(self) -> str:
+        """Return what breaks any gate besides the results: nobody knows what is in there."""
+        if self.uncollected:
+            return f"could not be collected: {', '.join(sorted(set(self.uncollected)))}"
+        if self.other_failures:
+            return f"tests that are no checks: {self.other_failures} failed"
+        return ""
 
     def _build(self, session: pytest.Session) -> dict[str, Any]:
         from pytest_sysaudit.reports.document import build
@@ -175,7 +179,6 @@ class Recorder:
                 if id_ in used
             ],
             results=results,
-            gate={"broken": bool(self.broken_rule), "rule": self.broken_rule},
             parts=self._parts(results),
         )
 

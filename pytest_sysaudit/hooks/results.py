@@ -74,6 +74,7 @@ class Keeper:
         started: float,
         duration: float = 0.0,
         waiver: Mapping[str, Plain] | None = None,
+        attestation: Mapping[str, Plain] | None = None,
         evidence: Sequence[str] = (),
     ) -> Result:
         """Return a result of *check* that can be kept."""
@@ -95,6 +96,7 @@ class Keeper:
             duration=round(duration, 6),
             evidence=tuple(evidence),
             waiver=self._data(waiver) if waiver else None,
+            attestation=self._data(attestation) if attestation else None,
         )
 
     def _text(self, text: str) -> str:

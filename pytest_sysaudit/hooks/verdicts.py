@@ -17,6 +17,7 @@ from pytest_sysaudit.audit import judge as judge_plain
 from pytest_sysaudit.errors import CannotAssess, ConnectionLost, NotApplicable, Unreachable
 from pytest_sysaudit.hooks.applicability import require
 from pytest_sysaudit.hooks.check import Check
+from pytest_sysaudit.hooks.compliance import Compliance, compliance_of
 from pytest_sysaudit.hooks.keys import audit_key, check_key, state_of
 from pytest_sysaudit.hooks.results import Keeper, Outcome
 from pytest_sysaudit.hooks.state import State
@@ -41,6 +42,8 @@ class Course:
     verdicts: list[tuple[Verdict, str]] = field(default_factory=list)
     from_rows: bool = False
     waiver: dict[str, Plain] | None = None
+    attestation: dict[str, Plain] | None = None
+    told: str | None = None
     evidence: tuple[str, ...] = ()
 
     @property
@@ -143,11 +146,15 @@ def pytest_runtest_makereport(
         course.duration += call.duration
     _judge_phase(check, course, report, call)
     state = state_of(item.config)
+    compliance = compliance_of(item.config)
+    if call.excinfo is not None:
+        _decide(check, course, report, compliance, item.stash.get(audit_key, None))
     _bury_dead(state, check, call)
     _show(report, course, state, call)
     if call.when == "teardown":
         course.evidence = _evidence(item, check, state)
-        results = tuple(_results(check, course, item.stash.get(audit_key, None), state.keeper))
+        audit = item.stash.get(audit_key, None)
+        results = tuple(_results(check, course, audit, state.keeper, compliance))
         if state.replay is not None:
             results = state.replay.timed(results)
         outcome = Outcome(check.place, state.keeper.control(check.control), results)
@@ -226,6 +233,39 @@ def _judge_phase(
         report.longrepr = (path, (line or 0) + 1, f"Skipped: {printable(message)}")
 
 
+def _decide(
+    check: Check,
+    course: Course,
+    report: pytest.TestReport,
+    compliance: Compliance,
+    audit: Audit | None,
+) -> None:
+    """Let what people decided stand over what was found: answers to it, and accepted risks."""
+    if report.passed or hasattr(report, "wasxfail") or not course.verdicts:
+        return
+    found = verdict, message = course.verdicts[-1]
+    if verdict is Verdict.MANUAL and (answer := compliance.answer(check)) is not None:
+        verdict, message, course.attestation = answer.verdict, answer.message, answer.attestation
+    if verdict is Verdict.FAIL and (report.when == "call" or course.attestation):
+        if course.from_rows and audit is not None:
+            verdict, message = compliance.waive_rows(check, audit.rows) or (verdict, message)
+        elif (waiver := compliance.waiver(check)) is not None:
+            verdict, course.waiver = Verdict.WAIVED, waiver
+    if (verdict, message) == found:
+        return
+    course.verdicts[-1] = verdict, message
+    course.told = message
+    report.outcome = "failed" if verdict in (Verdict.FAIL, Verdict.ERROR) else "skipped"
+    if verdict is Verdict.WAIVED:  # for all who ask pytest, it is a failure that was expected
+        waiver = course.waiver or {}
+        until = f"waived until {waiver['expires'][:10]}: {waiver['reason']}" if waiver else message
+        report.wasxfail = printable(until)
+    elif course.attestation is not None or found[0] is Verdict.MANUAL:
+        path, line, _ = report.location
+        skipped = (path, (line or 0) + 1, f"Skipped: {printable(message)}")
+        report.longrepr = printable(message) if report.failed else skipped
+
+
 def _waiver(reason: str) -> dict[str, Plain]:
     raw = "not run" if reason.startswith("[NOTRUN]") else "fail"
     return {"by": "xfail marker", "reason": reason, "raw": raw}
@@ -274,10 +314,11 @@ def _show(
     if call.excinfo is None:
         return
     if report.longrepr is _UNTOLD or (report.failed and _is_short(state.config)):
-        report.longrepr = short_repr(
-            call.excinfo, redact(settled(printable(judge(call.excinfo.value)[1])))
-        )
-    elif report.failed and (text := report.longreprtext) != (clean := redact(text)):
+        message = judge(call.excinfo.value)[1] if course.told is None else course.told
+        report.longrepr = short_repr(call.excinfo, redact(settled(printable(message))))
+    elif (report.failed or hasattr(report, "wasxfail")) and (  # --xfail-tb shows that one
+        (text := report.longreprtext) != (clean := redact(text))
+    ):
         report.longrepr = clean
 
 
@@ -294,10 +335,12 @@ def short_repr(excinfo: pytest.ExceptionInfo[BaseException], message: str) -> An
     return shown
 
 
-def _results(check: Check, course: Course, audit: Audit | None, keeper: Keeper) -> Iterator[Result]:
+def _results(
+    check: Check, course: Course, audit: Audit | None, keeper: Keeper, compliance: Compliance
+) -> Iterator[Result]:
     rows = audit.rows if audit else ()
     for row in rows:
-        yield _row_result(check, row, course, keeper)
+        yield _row_result(check, row, course, keeper, compliance)
     own = course.verdicts[-1:] if course.from_rows and len(course.verdicts) > 1 else []
     if not rows or not course.from_rows or own:
         verdict, message = own[0] if own else course.verdict
@@ -308,22 +351,27 @@ def _results(check: Check, course: Course, audit: Audit | None, keeper: Keeper) 
             observed=audit.observations if audit else None,
             started=course.started,
             duration=course.duration,
-            waiver=course.waiver,
+            waiver=course.waiver if verdict is Verdict.WAIVED else None,
+            attestation=course.attestation,
             evidence=course.evidence,
         )
 
 
-def _row_result(check: Check, row: Row, course: Course, keeper: Keeper) -> Result:
-    waived = course.waiver is not None and row.verdict is Verdict.FAIL
+def _row_result(
+    check: Check, row: Row, course: Course, keeper: Keeper, compliance: Compliance
+) -> Result:
+    waiver = None
+    if row.verdict is Verdict.FAIL:
+        waiver = course.waiver or compliance.waiver(check, row.resource)
     return keeper.result(
         check,
-        Verdict.WAIVED if waived else row.verdict,
+        Verdict.WAIVED if waiver else row.verdict,
         row.message,
         resource=row.resource,
         observed=row.observed,
         started=row.started,
         duration=row.duration,
-        waiver=course.waiver if waived else None,
+        waiver=waiver,
         evidence=row.evidence or course.evidence,
     )
 
@@ -335,6 +383,7 @@ _WORDS: Mapping[str, tuple[str, str, tuple[str, Mapping[str, bool]]]] = {
     "waived": ("waived", "w", ("WAIVED", {"yellow": True})),
 }
 """Category, letter and word of a verdict that pytest has no word for."""
+_ATTESTED = {"pass": ("passed", ".", "PASSED"), "fail": ("failed", "F", "FAILED")}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -344,4 +393,6 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] 
         return None
     if report.failed and getattr(report, "sysaudit_follower", False):
         return "not assessed", "", ("NOT ASSESSED", {"red": True})
+    if report.when == "setup":  # an attested control: a person has judged it, and nothing was run
+        return _ATTESTED.get(verdict) or _WORDS.get(verdict)
     return _WORDS.get(verdict)
