@@ -1,0 +1,177 @@
+"""`sysaudit inventory`: is it right, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pytest_sysaudit.command import output, words
+from pytest_sysaudit.command.ending import USAGE, Refused, remark
+from pytest_sysaudit.command.group import examples
+from pytest_sysaudit.text import plural
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.inventory.load import LoadedInventory
+    from pytest_sysaudit.inventory.target import Target
+    from pytest_sysaudit.record import Plain
+
+DEFAULT = "inventory.yaml"
+_HIDDEN = frozenset({"groups", "vars", "inputs"})
+
+
+@click.group(epilog=examples(["sysaudit inventory check", "sysaudit inventory show --target web"]))
+def inventory() -> None:
+    """Check the inventory, or show the targets as they will be used."""
+
+
+@inventory.command(
+    epilog=examples(["sysaudit inventory check", "sysaudit inventory check prod.yaml"])
+)
+@click.argument("path", type=click.Path(path_type=Path), default=DEFAULT)
+def check(path: Path) -> None:
+    """Say everything that is wrong with the inventory at PATH, each with its line.
+
+    PATH is inventory.yaml if it is not given. Exit code 4 if anything is wrong.
+    """
+    from pytest_sysaudit.errors import InventoryError
+
+    try:
+        found = load_or_refuse(path)
+    except InventoryError as error:
+        for problem in error.problems:
+            click.echo(click.style(str(problem), fg="red"), err=True)
+        count = plural(len(error.problems), "problem")
+        click.echo(f"{path}: {count}", err=True)
+        raise click.exceptions.Exit(USAGE) from error
+    warnings = list(warnings_about(found))
+    for line in warnings:
+        remark(f"{path}: warning: {line}")
+    kinds: dict[str, int] = {}
+    for target in found.targets.values():
+        kinds[target.kind] = kinds.get(target.kind, 0) + 1
+    each = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    start = f"{path}: good: {plural(len(found.targets), 'target')} ({each})"
+    output.say(start + (f", {plural(len(warnings), 'warning')}" if warnings else ""), "green")
+
+
+@inventory.command(
+    epilog=examples(
+        [
+            "sysaudit inventory show",
+            "sysaudit inventory show --target 'web:!web3'",
+            "sysaudit inventory show --json | jq '.[].name'",
+        ]
+    )
+)
+@click.argument("path", type=click.Path(path_type=Path), default=DEFAULT)
+@click.option(
+    "--target",
+    "expressions",
+    metavar="EXPR",
+    multiple=True,
+    shell_complete=words.targets,
+    help="only these: a name, group, glob or kind:aws; 'web:!db', 'web:&prod'; repeatable",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON data instead of text")
+def show(path: Path, expressions: tuple[str, ...], *, as_json: bool) -> None:
+    """Show targets as they will be used: groups, vars and inputs that flow in, the way there.
+
+    Of secrets, only where they are is shown.
+    """
+    from pytest_sysaudit.inventory.select import select
+
+    found = load_or_refuse(path)
+    chosen = [of_target(one) for one in select(expressions, found.targets, found.groups)]
+    if as_json:
+        output.data(chosen)
+        return
+    for number, one in enumerate(chosen):
+        if number:
+            output.say()
+        for text, style in lines_of(one):
+            output.say(text, style)
+
+
+def load_or_refuse(path: Path) -> LoadedInventory:
+    """Return the inventory at *path*.
+
+    Raises:
+        Refused: there is no such file.
+        InventoryError: it cannot be used.
+    """
+    from pytest_sysaudit.inventory.load import load
+
+    if not path.exists():
+        way_out = "`sysaudit init` writes a first one" if str(path) == DEFAULT else "name another"
+        raise Refused(f"{path}: there is no such file; {way_out}")
+    return load(path)
+
+
+def warnings_about(found: LoadedInventory) -> Iterator[str]:
+    """Yield what is no error in an inventory but hardly meant."""
+    used = {group for target in found.targets.values() for group in target.groups}
+    for name in found.model.groups:
+        if name != "all" and name not in used:
+            yield f"group {name!r} has no targets"
+    addresses: dict[tuple[str, object, object], str] = {}
+    for target in found.targets.values():
+        entry: Any = target.entry
+        if target.kind == "ssh" and not entry.embedded:
+            key = (entry.address or target.name, entry.port, entry.user)
+            first = addresses.setdefault(key, target.name)
+            if first != target.name:
+                yield f"{first} and {target.name} have the same address, port and user"
+        if target.kind == "http" and not entry.verify:
+            yield f"{target.name}: verify: false accepts every certificate"
+        if target.kind == "ssh" and entry.ssh.host_key_policy == "accept-new":
+            yield f"{target.name}: host_key_policy: accept-new believes the first key that it sees"
+
+
+def of_target(target: Target) -> dict[str, Plain]:
+    """Return *target* as JSON data; what is a secret stands there as its reference."""
+    entry = target.entry.model_dump(mode="json", exclude=set(_HIDDEN))
+    own = {name: getattr(target.defaults, name) for name in entry if hasattr(target.defaults, name)}
+    way = {name: own.get(name) if value is None else value for name, value in entry.items()}
+    return {
+        "name": target.name,
+        "kind": str(target.kind),
+        "groups": [*target.groups],
+        "vars": _plain(target.vars),
+        "inputs": _plain(target.inputs),
+        "way": {name: value for name, value in way.items() if value not in (None, {}, [], "")},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def lines_of(one: Mapping[str, Plain]) -> Iterator[tuple[str, str]]:
+    """Yield the lines, with their styles, that show what `of_target` gave."""
+    yield f"{one['name']}  ({one['kind']})", "bold"
+    if one["groups"]:
+        yield f"  groups: {', '.join(one['groups'])}", ""
+    for part in ("way", "vars", "inputs"):
+        if one[part]:
+            yield f"  {part}:", ""
+            yield from ((f"    {line}", "") for line in _tree(one[part]))
+
+
+def _tree(value: Mapping[str, Plain]) -> Iterator[str]:
+    import json
+
+    for key, item in value.items():
+        if isinstance(item, Mapping) and item:
+            left = {name: one for name, one in item.items() if one not in (None, {}, [])}
+            yield f"{key}:"
+            yield from (f"  {line}" for line in _tree(left))
+        else:
+            shown = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+            yield f"{key}: {shown}"

@@ -1,0 +1,1 @@
+"""The files that `sysaudit init` writes, as they are written."""
