@@ -203,7 +203,9 @@ def test_dropbear_and_busybox():
             assert answers[0].exit_code == 3
             assert isinstance(answers[1], TimedOut)
             assert isinstance(answers[2], ConnectionLost)
-            assert answers[3].out == "z\n"
+            # Dropbear hangs up when its last shell is gone, perhaps while the next one begins
+            assert isinstance(answers[3], ConnectionLost) or answers[3].out == "z\n"
+            assert host.run("echo z").out == "z\n"
             assert host.read("/etc/os-release").startswith(b"ID=tiny")
 
 
@@ -230,7 +232,7 @@ def test_a_first_channel_that_is_not_0_costs_one_more_login(sshd, monkeypatch):
         at = message.packet.tell()
         numbers = [message.get_int() for _ in range(4)]
         message.packet.seek(at)
-        if self._transport._guessed is not None:
+        if not hits:  # the first login's; it may come before its sender knows of the guess
             hits.append(1)
             numbers[1] = 7
             message = inside._message(b"\x5b", *numbers)

@@ -139,6 +139,8 @@ class ChannelPipe:
             if self._over:
                 return
             self._over = True
+        if not (self.confirmed or self._guessed or self.refused):
+            self.refused = "the connection ended before the channel was open"
         self._hearer.on_end(self._code)
         self._close()
 
