@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import testinfra.host
 import testinfra.modules
 
 from pytest_sysaudit.backend import Link, SysauditBackend
+from pytest_sysaudit.evidence.trail import collected
 from pytest_sysaudit.facts import Facts, open_facts
 from pytest_sysaudit.facts.base import Reader
 from pytest_sysaudit.facts.plan import Plan
 from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.queries import AskingHost
+from pytest_sysaudit.transport.asked import FACTS
 from pytest_sysaudit.transport.base import FileStat, Transport
 
 if TYPE_CHECKING:
@@ -41,6 +43,12 @@ class Files:
         return self._transport.listdir(path)
 
 
+def _for_facts(transport: Transport) -> Transport:
+    """Return *transport* for fact tables; one that records or replays tells who asks."""
+    asking_for = getattr(transport, "asking_for", None)
+    return transport if asking_for is None else cast("Transport", asking_for(FACTS))
+
+
 class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no types
     """A testinfra host over one of our transports.
 
@@ -64,7 +72,8 @@ class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no typ
         plan: Plan | None = None,
         tape: Tape | None = None,
     ) -> None:
-        link = Link(target, transport, open_facts(transport, extra_facts, tape=tape))
+        facts = open_facts(_for_facts(transport), extra_facts, tape=tape)
+        link = Link(target, transport, facts)
         super().__init__(SysauditBackend(target.name, link=link))
         self._plan = plan
 
@@ -75,9 +84,11 @@ class Host(testinfra.host.Host):  # type: ignore[misc]  # testinfra ships no typ
         Does nothing without a plan, or where the transport cannot run several commands at once.
         """
         if self._plan is not None:
-            ahead = getattr(self.transport, "ahead", None)
-            told = ahead() if ahead is not None else None
-            self._link.facts.read_ahead(self._plan.tables, self._plan.keys, told)
+            facts = self._link.facts
+            ahead = getattr(facts.transport, "ahead", None)
+            with collected():  # nobody used it yet
+                told = ahead() if ahead is not None else None
+            facts.read_ahead(self._plan.tables, self._plan.keys, told)
 
     @property
     def target(self) -> Target:

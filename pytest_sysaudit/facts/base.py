@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sysaudit.errors import CannotAssess
-from pytest_sysaudit.facts.asks import Ask, Reader, Tables, asks_of, find_reader
+from pytest_sysaudit.evidence.trail import Trail, collected, passed_on, used
+from pytest_sysaudit.facts.asks import Ask, Reader, Tables, asks_of, find_reader, is_keyed
 from pytest_sysaudit.facts.batch import Answer, Kept, many, run_batch
-from pytest_sysaudit.facts.keyed import KeyedTable
+from pytest_sysaudit.facts.keyed import KeyedTable, packages_of
 from pytest_sysaudit.facts.outcome import Outcome, attempt
 from pytest_sysaudit.facts.packed import SMALL, Packed, pack, unpack
 from pytest_sysaudit.lanes import Once
@@ -29,10 +30,11 @@ _Place = tuple[str, str | None]
 
 @dataclass(slots=True)
 class _Notes:
-    """What one table was made of: results, and other tables."""
+    """What one table was made of: results, other tables, and what it is known by as evidence."""
 
     results: list[CommandResult | Packed] = field(default_factory=list)
     tables: dict[_Place, None] = field(default_factory=dict)
+    trail: Trail | None = None
 
 
 @dataclass(slots=True)
@@ -111,6 +113,8 @@ class Facts:
         answer = None if stdin else self._shared.kept.take(command, self.user)
         if answer is None:
             answer = self.transport.run(command, stdin=stdin, timeout=timeout, user=self.user)
+        elif isinstance(answer, CommandResult):
+            used(answer.evidence)
         if not isinstance(answer, CommandResult):
             raise answer.with_traceback(None)
         self.note(answer)
@@ -124,6 +128,7 @@ class Facts:
         found = [next(fresh) if answer is None else answer for answer in answers]
         for answer in found:
             if isinstance(answer, CommandResult):
+                used(answer.evidence)
                 self.note(answer)
         return found
 
@@ -162,7 +167,13 @@ class Facts:
             keys: the rows of keyed tables that will be asked for.
             told: what is known already, by command; an argv list stands there as a tuple.
         """
+        if self.tape is not None and self.tape.replays:
+            return
         asks = self.asks(tables, keys)
+        with collected():  # nobody used it yet
+            self._ask_ahead(asks, told)
+
+    def _ask_ahead(self, asks: tuple[Ask, ...], told: Mapping[Command, Answer] | None) -> None:
         if told:
             known = [ask for ask in asks if ask.command in told]
             self.settle(known, [told[ask.command] for ask in known])
@@ -199,8 +210,10 @@ class Facts:
 
         A transport that cannot run several at once leaves them for later.
         """
+        if many(self.transport) is None or (self.tape is not None and self.tape.replays):
+            return
         asks = [Ask(c) for c in commands if not self._shared.kept.holds(c, self.user)]
-        if many(self.transport) is not None:
+        with collected():
             self.settle(asks, run_batch(self.transport, [ask.command for ask in asks], self.user))
 
     def observations(self, table: str) -> tuple[CommandResult, ...]:
@@ -218,6 +231,15 @@ class Facts:
         if self._notes is not None:
             self._notes.results.append(self._shared.pack(result))
 
+    def part(self, name: str, read: Callable[[], Any]) -> Outcome:
+        """Return what came of *read*: a part *name* of a table that reads it later.
+
+        It is recorded, and found in a replay, as a table is.
+        """
+        if self.tape is None:
+            return attempt(name, read)
+        return self.tape.table(name, self.user, lambda: attempt(name, read), ())
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self._tables:
             close = difflib.get_close_matches(name, self._tables, n=1)
@@ -227,6 +249,8 @@ class Facts:
         if self._notes is not None:
             self._notes.tables[place] = None
         outcome: Outcome = self._shared.outcomes.get(place, lambda: self._read(name))
+        if self.tape is not None and (notes := self._shared.notes.get(place)) and notes.trail:
+            passed_on(notes.trail)
         return outcome.get()
 
     def __dir__(self) -> Iterable[str]:
@@ -235,7 +259,16 @@ class Facts:
     def _read(self, name: str) -> Outcome:
         notes = self._shared.notes[name, self.user] = _Notes()
         own = Facts(self.transport, self._tables, self.user, self._shared, notes, self.tape)
-        return attempt(name, lambda: find_reader(self._tables[name])(own))
+        tape = self.tape
+        if tape is None:
+            return attempt(name, lambda: find_reader(self._tables[name])(own))
+        reader = find_reader(self._tables[name])
+        if is_keyed(reader):
+            return Outcome(value=reader(own))
+        with collected() as notes.trail:
+            return tape.table(
+                name, self.user, lambda: attempt(name, lambda: reader(own)), packages_of(reader)
+            )
 
 
 def parse_lines(name: str, text: str, parse: Callable[[str], T | None]) -> list[T]:

@@ -24,7 +24,12 @@ def run_batch(transport: Transport, commands: Sequence[Command], user: str | Non
         if (run_many := many(transport)) is not None:
             return list(run_many(commands, user=user))
         names = {f"c{number}": command for number, command in enumerate(commands)}
-        return list(run_frame(transport, names, user=user).values())
+
+        def framed(way: Transport) -> list[CommandResult]:
+            return list(run_frame(way, names, user=user).values())
+
+        apart = getattr(transport, "apart", None)  # of a transport that records
+        return [*(framed(transport) if apart is None else apart(commands, user, framed))]
     except CannotAssess as error:
         return [error] * len(commands)
 

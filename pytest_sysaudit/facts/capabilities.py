@@ -91,13 +91,16 @@ def read(facts: Facts) -> tuple[Capable, ...]:
     search: FileSearch = facts.file_search
     if search.capabilities is not None:
         return parse(search.capabilities)
-    if not hasattr(facts.transport, "measure"):
+    measure = getattr(facts.transport, "measure", None)
+    if measure is None:
         raise CannotAssess(
             "getcap is not there; it comes with libcap2-bin (Debian), libcap (Red Hat) or "
             "libcap-utils (Alpine)"
         )
     programs = facts.run(programs_command(search.searched), timeout=DEADLINE).expect(0, 1)
-    return tuple(_here(path for path in programs.stdout.split(b"\0") if path))
+    paths = [path for path in programs.stdout.split(b"\0") if path]
+    found = measure("capabilities", lambda: [[c.path, sorted(c.names)] for c in _here(paths)])
+    return tuple(Capable(path, frozenset(names)) for path, names in found)
 
 
 def _here(paths: Iterable[bytes]) -> Iterable[Capable]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_sysaudit.evidence.trail import Trail, collected, passed_on
 from pytest_sysaudit.facts.outcome import Outcome, attempt
 from pytest_sysaudit.lanes import Once
 
@@ -136,8 +137,13 @@ class Health:
     asked for, and the others still answer.
     """
 
-    def __init__(self, parts: Mapping[str, Callable[[], Any]]) -> None:
+    def __init__(
+        self,
+        parts: Mapping[str, Callable[[], Any]],
+        read: Callable[[str, Callable[[], Any]], Outcome] = attempt,
+    ) -> None:
         self._parts = parts
+        self._read = read
         self._known: Once[str] = Once()
 
     @property
@@ -201,9 +207,15 @@ class Health:
         return tuple(sorted(LoggedIn(**user) for user in self._get("users")))
 
     def _get(self, name: str) -> Any:
-        read = self._parts[name]
-        outcome: Outcome = self._known.get(name, lambda: attempt(f"health.{name}", read))
+        outcome, trail = self._known.get(name, lambda: self._part(name))
+        passed_on(trail)
         return outcome.get()
+
+    def _part(self, name: str) -> tuple[Outcome, Trail]:
+        """Read a part; who asks later is told what it was seen by too."""
+        with collected() as trail:
+            outcome = self._read(f"health.{name}", self._parts[name])
+        return outcome, trail
 
 
 def percent(part: int, whole: int) -> float:

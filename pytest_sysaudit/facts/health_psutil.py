@@ -33,7 +33,7 @@ def read_here(facts: Facts, measure: Measure) -> Health:
         return partial(measure, f"health.{name}", partial(_ask, name, how))
 
     parts = {name: part(name, how) for name, how in _PARTS.items()}
-    return Health({**parts, "users": part("users", lambda: _users(facts))})
+    return Health({**parts, "users": part("users", lambda: _users(facts))}, facts.part)
 
 
 def _ask(name: str, how: Callable[[], Plain]) -> Plain:

@@ -96,7 +96,7 @@ def read_there(facts: Facts) -> Health:
         "uptime": file(uptime, UPTIME),
         "users": part(health_users.parse, "users"),
     }
-    return Health({**parts, "cpu_percent": lambda: cpu_percent(facts.run(_CPU))})
+    return Health({**parts, "cpu_percent": lambda: cpu_percent(facts.run(_CPU))}, facts.part)
 
 
 def _parse(parse: Callable[[CommandResult], Plain], answer: CommandResult | CannotAssess) -> Plain:

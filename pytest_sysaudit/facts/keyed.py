@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable
+from pytest_sysaudit.evidence.trail import Trail, collected, passed_on
 from pytest_sysaudit.facts.outcome import Failure, Outcome, attempt
 from pytest_sysaudit.lanes import wait_for
 from pytest_sysaudit.lanes.turn import owned
@@ -16,6 +17,7 @@ from pytest_sysaudit.transport.base import CommandResult
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
+    from pytest_sysaudit.facts.tape import Tape
     from pytest_sysaudit.transport.base import Command
 
 Row = TypeVar("Row")
@@ -55,6 +57,7 @@ class KeyedTable(ABC, Generic[Row]):
         self.facts = facts
         self._lock = threading.Lock()  # never held over a wait
         self._rows: dict[str, _Slot] = {}
+        self._trails: dict[str, Trail] = {}
 
     @classmethod
     @abstractmethod
@@ -79,6 +82,8 @@ class KeyedTable(ABC, Generic[Row]):
             future = self._rows.get(key)
             outcome = wait_for(future) if future is not None else None
             if outcome is not None:
+                if self.facts.tape is not None and key in self._trails:
+                    passed_on(self._trails[key])
                 row: Row = outcome.get()
                 return row
 
@@ -90,22 +95,25 @@ class KeyedTable(ABC, Generic[Row]):
         mine = self._claim(keys)
         for key, error in self._refused(mine):
             mine.pop(key).set_result(Outcome(error=error))
-        if not mine:
+        tape = self.facts.tape
+        batches = self.batches(mine) if tape is None else self._recall(tape, mine)
+        if not batches:
             return
-        batches = self.batches(mine)
-        try:
-            answers = self.facts.batch([self.command(batch) for batch in batches])
-        except BaseException:
-            self._give_up(mine)
-            raise
+        with collected() as trail:
+            try:
+                answers = self.facts.batch([self.command(batch) for batch in batches])
+            except BaseException:
+                self._give_up(mine)
+                raise
         for batch, answer in zip(batches, answers, strict=True):
-            self._fill({key: mine[key] for key in batch}, batch, answer)
+            slots = {key: mine[key] for key in batch if key in mine}
+            self._fill(slots, batch, answer, trail)
 
     def take(self, keys: Sequence[str], answer: CommandResult | CannotAssess) -> None:
         """Keep *answer*, which somebody else got for ``command(keys)``."""
         if isinstance(answer, CommandResult):
             self.facts.note(answer)
-        self._fill(self._claim(keys), tuple(keys), answer)
+        self._fill(self._claim(keys), tuple(keys), answer, Trail())
 
     @classmethod
     def batches(cls, keys: Iterable[str]) -> list[tuple[str, ...]]:
@@ -149,13 +157,48 @@ class KeyedTable(ABC, Generic[Row]):
         mine: Mapping[str, _Slot],
         asked: tuple[str, ...],
         answer: CommandResult | CannotAssess,
+        trail: Trail,
     ) -> None:
         outcomes = self._outcomes(asked, answer)
         if outcomes is None:
             self._give_up(mine)
             return
+        if self.facts.tape is not None:
+            self._keep(self.facts.tape, {key: outcomes[key] for key in mine}, answer, trail)
         for key, future in mine.items():
             future.set_result(outcomes[key])
+
+    def _keep(
+        self,
+        tape: Tape,
+        rows: Mapping[str, Outcome],
+        answer: CommandResult | CannotAssess,
+        trail: Trail,
+    ) -> None:
+        """Have *rows* recorded, if *tape* records; else they are known by their commands."""
+        evidence = isinstance(answer, CommandResult) and answer.evidence
+        made_of = (evidence,) if evidence else tuple(trail.ids)
+        with collected() as own:
+            tape.keep_rows(self.NAME, self.facts.user, rows, made_of, packages_of(type(self)))
+        own.redacted = own.redacted or trail.redacted
+        self._trails.update(dict.fromkeys(rows, own))
+
+    def _recall(self, tape: Tape, mine: dict[str, _Slot]) -> list[tuple[str, ...]]:
+        """Fill those of *mine* that *tape* knows, and take them out; return how to ask the rest."""
+        place = (self.NAME, self.facts.user)
+        left: list[str] = []
+        groups: dict[tuple[str, ...], None] = {}
+        for key in [*mine]:
+            with collected() as trail:
+                outcome = tape.row(*place, key, packages_of(type(self)))
+            if outcome is not None:
+                self._trails[key] = trail
+                mine.pop(key).set_result(outcome)
+            elif together := tape.together(*place, key):
+                groups[together] = None
+            else:
+                left.append(key)
+        return [*self.batches(left), *groups]
 
     def _outcomes(
         self, keys: tuple[str, ...], answer: CommandResult | CannotAssess
@@ -171,6 +214,7 @@ class KeyedTable(ABC, Generic[Row]):
             parsed = Outcome(error=answer)
         if parsed.error is not None:
             for_all = len(keys) == 1 or isinstance(parsed.error, (Denied, NotApplicable))
+            for_all = for_all or (self.facts.tape is not None and self.facts.tape.replays)
             return dict.fromkeys(keys, parsed) if for_all else None
         return dict(self._each(keys, parsed.value))
 
@@ -185,3 +229,8 @@ class KeyedTable(ABC, Generic[Row]):
             row = rows[key]
             failed = isinstance(row, (CannotAssess, NotApplicable))
             yield key, Outcome(error=row) if failed else Outcome(value=row)  # type: ignore[arg-type]
+
+
+def packages_of(reader: object) -> tuple[str, ...]:
+    """Return whose classes what *reader* reads may hold: those of its own package."""
+    return (str(getattr(reader, "__module__", "")).partition(".")[0],)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess, Denied, NotApplicable, TimedOut
@@ -226,13 +226,17 @@ def read(facts: Facts) -> Offer:
         CannotAssess: the way leads through another host, where a connection of our own may meet
             another server; or there is no connection from here.
     """
-    if hasattr(facts.transport, "measure"):
+    measure = getattr(facts.transport, "measure", None)
+    if measure is not None:
         host, port = server_here(facts.sockets)
-        return wait(ask, host, port)
-    place: str | None = getattr(facts.transport, "straight", None)
-    if not place:
+        place, protocol, software, *lists = measure(
+            "ssh_wire", lambda: astuple(wait(ask, host, port))
+        )
+        return Offer(place, protocol, software, *map(tuple, lists))
+    straight: str | None = getattr(facts.transport, "straight", None)
+    if not straight:
         raise CannotAssess(
             "the ssh server cannot be asked from here: the way to it leads through another host"
         )
-    host, _, number = place.rpartition(":")
+    host, _, number = straight.rpartition(":")
     return wait(ask, host.strip("[]"), int(number))
