@@ -53,7 +53,7 @@ class Stored(Observation):
 
     Attributes:
         id: 16 hex digits, from the hash of all that is kept of it.
-        redacted: whether a secret was taken out, of it or of what it was made of.
+        redacted: whether a secret was taken out of it; what it was made of is not meant.
         cut: the names of parts that are not whole, because they were too large.
     """
 

@@ -105,7 +105,6 @@ class BundleJournal:
         self._process, self._redactor, self._key, self._limits = process, redactor, key, limits
         self._contents = Contents(redactor, limits.part)
         self._lock = threading.Lock()
-        self._redacted: set[str] = set()
         self._run = str(begin.get("run", ""))
         self._closed = self._full = False
         self._looked, self._others = 0, 0
@@ -113,6 +112,11 @@ class BundleJournal:
         self._chain = Chain(files.chain_path(folder, process))
         self._chain.add("begin", begin)
         self._seal()
+
+    @property
+    def signed(self) -> bool:
+        """Whether a key signs it."""
+        return self._key is not None
 
     def note(self, seen: Observation) -> Stored:
         """Keep *seen*, and add it to what the running check used. Never raises."""
@@ -182,7 +186,6 @@ class BundleJournal:
             redacted or seen.redacted or any(content.redacted for content in contents.values())
         )
         with self._lock:
-            redacted = redacted or not self._redacted.isdisjoint(seen.made_of)
             return self._write(seen, words, contents, redacted=redacted)
 
     def _write(
@@ -220,8 +223,6 @@ class BundleJournal:
         record = record_of("observation", said)
         id_ = id_of(record)
         self._add(record, (packed for _, packed in placed.values()))
-        if redacted:
-            self._redacted.add(id_)
         if cut and not full:
             self._add(record_of("note", _words(_cut_words(contents, placed), about=id_)))
         return Stored(

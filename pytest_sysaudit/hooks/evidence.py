@@ -102,11 +102,14 @@ _BAD = frozenset({Verdict.FAIL, Verdict.ERROR, Verdict.WAIVED})
 
 def described(state: State, results: Sequence[Result]) -> dict[str, Plain] | None:
     """Return what reports say of the observations that *results* name; None: nothing is kept."""
-    if state.journal is None and state.replay is None:
-        return None
-    from pytest_sysaudit.evidence.bundle import open_bundle
+    if state.replay is not None:
+        bundle = state.replay.bundle
+    elif state.journal is not None:
+        from pytest_sysaudit.evidence.bundle import open_bundle
 
-    bundle = state.replay.bundle if state.replay else open_bundle(state.journal.folder)
+        bundle = open_bundle(state.journal.folder)
+    else:
+        return None
     named = {id_ for result in results for id_ in result.evidence}
     quoted = {id_ for r in results if r.verdict in _BAD for id_ in r.evidence}
     return bundle.describe(named, quoted)

@@ -78,6 +78,11 @@ class Replay(Recording):
         """The hash of each recorded control's check."""
         return {str(c["id"]): str(c["source_sha256"]) for c in self.bundle.controls}
 
+    def looked_at_text(self, trail: Trail) -> bool:
+        """Whether *trail* holds a text, no value of known parts, that a secret was taken out of."""
+        seen = (self.bundle.observation(i) for i in trail.ids if i in self.bundle.observations)
+        return any(each.redacted and each.kind in _TEXTS for each in seen)
+
     def recorded(self, check: Check) -> tuple[Result, ...]:
         """Return the recorded results of *check*, if it is still the same; else nothing."""
         if self.sources.get(check.control.id) != check.control.source_sha256:
@@ -111,6 +116,8 @@ def _place(result: Result) -> Place:
     return Place(result.control, result.check, result.target, params)
 
 
+_TEXTS = frozenset({"command", "file", "capture"})
+"""Kinds of observations where nobody knows what the mask stands for."""
 _REDACTED = (
     "what it looked at was redacted when it was recorded, and this check was not in that run: "
     "record anew, or judge by a fact table"
@@ -135,18 +142,24 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     except BaseException as failure:  # noqa: BLE001 - raised again below; pytest.skip is one
         error = failure
     trail = trail_of(item)
-    if trail.redacted:
-        _stand(item, check, replay, trail)
-    elif error is not None:
+    if trail.redacted and _stand(item, check, replay, trail):
+        return result
+    if error is not None:
         raise error
     return result
 
 
-def _stand(item: pytest.Item, check: Check, replay: Replay, trail: Trail) -> None:
-    """Raise what the recorded results of *check* stand for; nothing if it passed."""
+def _stand(item: pytest.Item, check: Check, replay: Replay, trail: Trail) -> bool:
+    """Raise what the recorded results of *check* stand for; nothing if it passed.
+
+    Returns:
+        Whether they do: a check that is new is judged by what values show with the secrets masked.
+    """
     rows = replay.recorded(check)
-    if not rows:
+    if not rows and replay.looked_at_text(trail):
         raise CannotAssess(_REDACTED)
+    if not rows:
+        return False
     replay.as_recorded += 1
     audit = item.stash.get(audit_key, None)
     own = next((row for row in rows if not row.resource), None)
@@ -159,6 +172,7 @@ def _stand(item: pytest.Item, check: Check, replay: Replay, trail: Trail) -> Non
         stand_by_rows(item, audit)
     elif own is not None:
         _raise(own)
+    return True
 
 
 def _row(result: Result) -> Row:
