@@ -22,7 +22,8 @@ def test_the_endpoint_is_served_over_https(http_client, audit):
     Fix: serve it over TLS and write https:// in base_url.
     """
     url = audit.observe("base_url", http_client.base_url)
-    assert url.lower().startswith("https://"), f"{url} is plain HTTP"
+    encrypted = url.lower().startswith("https://")
+    assert encrypted, f"{url} is plain HTTP"
 
 
 @pytest.mark.control(

@@ -7,28 +7,31 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cached_property
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from pytest_sysaudit.errors import CannotAssess, NotApplicable
+from pytest_sysaudit.errors import CannotAssess, NotApplicable, RefusedByPolicy
 from pytest_sysaudit.http.adapter import AuditAdapter, HttpResponse
 from pytest_sysaudit.http.exchange import Exchange, Redirect
 from pytest_sysaudit.http.failures import Untrusted
 from pytest_sysaudit.http.policy import Origin
+from pytest_sysaudit.http.recording import ExchangeRecorder, usual_headers
 from pytest_sysaudit.http.settings import Settings, read_settings
 from pytest_sysaudit.http.tls import TlsProbe, probe_tcp
+from pytest_sysaudit.http.tls_recording import FactRecorder
 from pytest_sysaudit.http.trust import NO_ISSUER
 from pytest_sysaudit.inventory.target import Target
 
 if TYPE_CHECKING:
     from pytest_sysaudit.evidence.observation import Journal
+    from pytest_sysaudit.http.tls import Keeper
     from pytest_sysaudit.inventory.secrets import Secrets
 
-#: What our own body reader can decode.
-_ACCEPTED = "gzip, deflate"
 _MAX_REDIRECTS = 10
 
 
@@ -64,9 +67,8 @@ class HttpClient(requests.Session):
         self.max_redirects = _MAX_REDIRECTS
         if settings.proxy:
             self.proxies = {"http": settings.proxy, "https": settings.proxy}
-        self.headers.update({"Accept-Encoding": _ACCEPTED, "User-Agent": "pytest-sysaudit"})
-        self.headers.update(settings.headers)
-        recorder = Recorder(self._shared.adapter, self.history)
+        self.headers.update(usual_headers(settings))
+        recorder = Recorder(self._shared, self.history)
         self.mount("http://", recorder)
         self.mount("https://", recorder)
 
@@ -158,12 +160,16 @@ class HttpClient(requests.Session):
         """Send one prepared request, following redirects that stay within the policy."""
         self._shared.adapter.require(request)  # also where an adapter of its own is mounted
         try:
-            return super().send(request, **kwargs)
+            response = super().send(request, **kwargs)
         except Untrusted as error:
             explained = self._explained(error)
             if explained is error:
                 raise
             raise explained from error
+        if self._shared.kept and isinstance(response, HttpResponse):  # the same in a replay
+            spent = response.exchange.timings.total
+            response.elapsed = timedelta(milliseconds=spent)
+        return response
 
     def get(self, url: str | bytes, **kwargs: Any) -> HttpResponse:
         """Send a GET request; see `request`."""
@@ -192,6 +198,10 @@ class HttpClient(requests.Session):
         if refused and isinstance(resp, HttpResponse):
             resp.redirect_refused = location
         return None if refused else location
+
+    def nowhere(self) -> str:
+        """Return the path of a page that cannot exist, the same in a run and in its replay."""
+        return self._shared.nowhere()
 
     def join(self, url: str) -> str:
         """Return the absolute form of *url*."""
@@ -231,26 +241,50 @@ class HttpClient(requests.Session):
 class Shared:
     """What all clients of one endpoint share: connections, TLS facts, who answered."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self.adapter = AuditAdapter(settings.policy, settings.limits, settings.redact)
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        journal: Journal | None = None,
+        adapter: AuditAdapter | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self.settings = settings
+        self.recorder = ExchangeRecorder(journal, settings) if journal is not None else None
+        self._keeper = keeper
+        if journal is not None:
+            self._keeper = FactRecorder(journal, settings.target)
+        self.adapter = adapter or AuditAdapter(settings.policy, settings.limits, settings.redact)
         self.peer = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether this is a run that is recorded, or the replay of one."""
+        return self._keeper is not None
 
     @cached_property
     def tls(self) -> TlsProbe:
         """The probe of the endpoint's TLS."""
-        settings, base = self._settings, self._settings.policy.base
+        settings, base = self.settings, self.settings.policy.base
         return TlsProbe(
             base.host,
             base.port,
             store=settings.store,
             timeout=settings.timeout[0],
             client_cert=settings.cert,
+            keeper=self._keeper,
         )
+
+    def nowhere(self) -> str:
+        """Return the path of a page that cannot exist, another one each time."""
+        path = f"/{token_hex(12)}"
+        if self.recorder is not None:
+            self.recorder.made_up(path)
+        return path
 
     def probe(self) -> None:
         """Connect once and note the peer; raises Unreachable."""
-        settings, base = self._settings, self._settings.policy.base
+        settings, base = self.settings, self.settings.policy.base
         if settings.proxy:
             proxy = urlsplit(settings.proxy)
             port = proxy.port or (443 if proxy.scheme == "https" else 80)
@@ -259,24 +293,42 @@ class Shared:
             self.peer = probe_tcp(base.host, base.port, settings.timeout[0])
         else:
             self.peer = self.tls.reach()
+        if self.recorder is not None:
+            self.recorder.opened(self.peer)
 
 
 class Recorder(requests.adapters.BaseAdapter):
     """Notes in one client's history what the shared adapter sends for it."""
 
-    def __init__(self, adapter: AuditAdapter, history: list[Exchange]) -> None:
+    def __init__(self, shared: Shared, history: list[Exchange]) -> None:
         super().__init__()
-        self._adapter, self._history = adapter, history
+        self._adapter, self._history = shared.adapter, history
+        self._kept = shared.recorder
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Send *request*; see `AuditAdapter.send`."""
         try:
-            response = self._adapter.send(request, *args, **kwargs)
+            response = self._sent(request, *args, **kwargs)
         except CannotAssess as error:
             if isinstance(exchange := getattr(error, "exchange", None), Exchange):
                 self._history.append(exchange)
             raise
         self._history.append(response.exchange)
+        return response
+
+    def _sent(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Send *request* and keep the exchange, if anybody does; not what our policy refused."""
+        if self._kept is None:
+            return self._adapter.send(request, *args, **kwargs)
+        asked = self._kept.asked(request)
+        try:
+            response = self._adapter.send(request, *args, **kwargs)
+        except RefusedByPolicy:
+            raise
+        except CannotAssess as error:
+            self._kept.failed(asked, request, error)
+            raise
+        self._kept.answered(asked, request, response)
         return response
 
     def close(self) -> None:
@@ -296,7 +348,8 @@ def open_client(target: Target, secrets: Secrets, *, journal: Journal | None = N
         SecretError: a secret that the endpoint needs cannot be had.
         CannotAssess: it has no base_url, or a file that it names cannot be used.
     """
-    return HttpClient(read_settings(target, secrets))
+    settings = read_settings(target, secrets)
+    return HttpClient(settings, Shared(settings, journal=journal))
 
 
 def _text(url: str | bytes) -> str:

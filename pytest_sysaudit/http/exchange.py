@@ -120,6 +120,11 @@ def clean_headers(
     return tuple((name, redact(_value(name, value, names))) for name, value in pairs)
 
 
+def is_secret_header(name: str) -> bool:
+    """Whether the value of a header with this name is a secret as a whole."""
+    return bool(_SECRET_NAME.search(name))
+
+
 def _value(name: str, value: str, secret: frozenset[str]) -> str:
     lower = name.lower()
     if lower == "cookie":
@@ -130,7 +135,7 @@ def _value(name: str, value: str, secret: frozenset[str]) -> str:
     if lower in ("authorization", "proxy-authorization"):
         scheme, space, _ = value.strip().partition(" ")
         return f"{scheme} {MASK}" if space else MASK
-    if lower in secret or _SECRET_NAME.search(name):
+    if lower in secret or is_secret_header(name):
         return MASK
     return value
 

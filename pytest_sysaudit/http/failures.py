@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pytest_sysaudit.errors import CannotAssess, ConnectionLost, TimedOut, Unreachable
+from pytest_sysaudit.evidence import faults
 from pytest_sysaudit.http.trust import WRONG_HOST, Trust, distrust
+from pytest_sysaudit.record import Plain
 
 _OF_PROXY = frozenset({"ProxyError", "InvalidProxyURL"})
 #: Names of urllib3's and requests' errors, our kind, and the words; the first that fits counts.
@@ -62,6 +64,25 @@ class Untrusted(CannotAssess):
 
     def __reduce__(self) -> tuple[type[Untrusted], tuple[str, Trust]]:
         return type(self), (self.place, self.trust)
+
+
+def to_plain(error: CannotAssess) -> dict[str, Plain]:
+    """Return *error* as JSON data: as `faults.to_plain`, with what is known here only."""
+    plain = faults.to_plain(error)
+    if isinstance(error, Untrusted):
+        return {**plain, "http": "Untrusted", "place": error.place, "trust": error.trust.to_plain()}
+    own = next((kind.__name__ for kind in (TlsFailed, NotListening) if isinstance(error, kind)), "")
+    return {**plain, "http": own} if own else plain
+
+
+def from_plain(plain: Mapping[str, Plain]) -> Exception:
+    """Undo `to_plain`."""
+    kind = plain.get("http", "")
+    if kind == "Untrusted":
+        return Untrusted(plain["place"], Trust(**plain["trust"]))
+    if kind in ("TlsFailed", "NotListening"):
+        return {"TlsFailed": TlsFailed, "NotListening": NotListening}[kind](plain["message"])
+    return faults.from_plain(plain)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -68,7 +67,7 @@ def error_page(client: HttpClient) -> HttpResponse:
         CannotAssess: the answer is no error: the server answers everything alike; or it came over
             plain HTTP.
     """
-    response = client.get(f"/{secrets.token_hex(12)}")
+    response = client.get(client.nowhere())
     _require_tls_kept(client, response)
     if response.status_code < _ERRORS:
         raise CannotAssess(

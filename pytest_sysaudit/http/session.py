@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -55,6 +55,22 @@ class TlsInfo:
         plain["certificate"] = self.certificate.to_plain()
         plain["chain"] = [cert.subject for cert in self.chain]
         return plain
+
+
+def pack(info: TlsInfo) -> tuple[dict[str, Plain], dict[str, bytes]]:
+    """Return *info* as JSON data, and its certificates as contents by name."""
+    names = ("version", "cipher", "bits", "alpn", "verified", "handshake_ms")
+    plain: dict[str, Plain] = {name: getattr(info, name) for name in names}
+    plain["certificates"] = len(info.chain_der)
+    chain = {f"certificate.{number}": der for number, der in enumerate(info.chain_der)}
+    return plain, {"certificate": info.der, **chain}
+
+
+def unpack(plain: Mapping[str, Plain], parts: Mapping[str, bytes]) -> TlsInfo:
+    """Undo `pack`."""
+    facts = dict(plain)
+    chain = [parts.get(f"certificate.{n}", b"") for n in range(facts.pop("certificates"))]
+    return TlsInfo(**facts, der=parts.get("certificate", b""), chain_der=tuple(chain))
 
 
 def tls_info(sock: Any, *, verified: bool, handshake_ms: float) -> TlsInfo:

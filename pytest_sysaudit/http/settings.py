@@ -6,13 +6,13 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from pytest_sysaudit.errors import CannotAssess
-from pytest_sysaudit.evidence.redact import Redactor
+from pytest_sysaudit.evidence.redact import MASK, Redactor
 from pytest_sysaudit.http.adapter import Limits
 from pytest_sysaudit.http.policy import Origin, Policy
 from pytest_sysaudit.http.trust import default_store, load_store
@@ -49,16 +49,55 @@ class Settings:
 
 def read_settings(target: Target, secrets: Secrets) -> Settings:
     """Return what the inventory says about *target*, secrets resolved; errors as in open_client."""
+    entry = _entry(target)
+    vault = _Vault(target, secrets)
+    return _settings(
+        target,
+        entry,
+        store=_store(target),
+        cert=_client_cert(target),
+        headers=_headers(entry, vault.get),
+        auth=_auth(entry, vault),
+        redact=vault.redactor.text,
+    )
+
+
+def settings_without_secrets(target: Target) -> Settings:
+    """Return the same for who sends nothing: no secret is asked for, and no file is read.
+
+    Raises:
+        CannotAssess: the inventory gives no base_url.
+    """
+    entry = _entry(target)
+    return _settings(
+        target,
+        entry,
+        store="",
+        cert=None,
+        headers=_headers(entry, lambda *_: MASK),
+        auth=_unchanged if entry.auth is not None else None,
+        redact=Redactor().text,
+    )
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _entry(target: Target) -> Http:
     entry = target.entry
     if not isinstance(entry, Http):
         raise TypeError(f"{target.name} is no http target")
     if entry.base_url is None:
         raise CannotAssess(f"{target.name}: the inventory gives no base_url")
-    vault = _Vault(target, secrets)
+    return entry
+
+
+def _settings(target: Target, entry: Http, **made: Any) -> Settings:
     timeout = (float(target.setting("connect_timeout")), float(entry.read_timeout))
     return Settings(
         target=target.name,
-        base_url=entry.base_url,
+        base_url=str(entry.base_url),
         policy=_policy(target.name, entry),
         limits=Limits(
             seconds=max(sum(timeout), target.defaults.command_timeout),
@@ -67,12 +106,8 @@ def read_settings(target: Target, secrets: Secrets) -> Settings:
         ),
         timeout=timeout,
         verify=entry.verify,
-        store=_store(target),
-        cert=_client_cert(target),
         proxy=entry.proxy or "",
-        headers=_headers(entry, vault),
-        auth=_auth(entry, vault),
-        redact=vault.redactor.text,
+        **made,
     )
 
 
@@ -160,9 +195,9 @@ class _Bearer(AuthBase):
         return request
 
 
-def _headers(entry: Http, vault: _Vault) -> dict[str, str]:
-    """Return the headers to send; a value may be the reference of a secret."""
+def _headers(entry: Http, get: Callable[[str, str], str]) -> dict[str, str]:
+    """Return the headers to send; a value may be the reference of a secret, which *get* gets."""
     return {
-        name: vault.get(value, f"header {name}") if is_reference(value) else value
+        name: get(value, f"header {name}") if is_reference(value) else value
         for name, value in entry.headers.items()
     }

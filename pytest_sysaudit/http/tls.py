@@ -9,10 +9,11 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from pytest_sysaudit.errors import CannotAssess, TimedOut, Unreachable
+from pytest_sysaudit.evidence.trail import Trail, collected, passed_on
 from pytest_sysaudit.http.certificate import Certificate
 from pytest_sysaudit.http.failures import Untrusted, translate
 from pytest_sysaudit.http.hello import VERSIONS, Answer, Reply, ask
@@ -46,6 +47,13 @@ def inspect_tls(
     return TlsProbe(host, port, store=store, timeout=timeout, client_cert=client_cert)
 
 
+class Keeper(Protocol):
+    """What keeps the facts of a probe, or has kept them."""
+
+    def find(self, asked: Mapping[str, Plain], find: Callable[[], Any]) -> Any:
+        """Return what *find* gives, or what it gave when it was recorded."""
+
+
 class TlsProbe:
     """Facts of one TLS server; each is found when it is first asked for, and kept.
 
@@ -53,7 +61,7 @@ class TlsProbe:
     answers, and other kinds of `CannotAssess` if the answer is not clear.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - four are optional
         self,
         host: str,
         port: int,
@@ -61,10 +69,12 @@ class TlsProbe:
         store: str = "",
         timeout: float = 5.0,
         client_cert: tuple[str, str] | str | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self.host, self.port = host, port
         self._store, self._timeout, self._client_cert = store, timeout, client_cert
-        self._suites: dict[str, tuple[Suite, ...]] = {}
+        self._keeper = keeper
+        self._known: dict[str, tuple[Any, Trail]] = {}
 
     @property
     def place(self) -> str:
@@ -90,10 +100,11 @@ class TlsProbe:
             return peer
         return peer
 
-    @cached_property
+    @property
     def handshake(self) -> TlsInfo:
         """The best handshake that this python can make, nothing verified."""
-        return self._shake(_context())
+        found: TlsInfo = self._fact("handshake", lambda: self._shake(_context()))
+        return found
 
     @property
     def certificate(self) -> Certificate:
@@ -105,13 +116,17 @@ class TlsProbe:
         """All certificates that the server sent, its own first."""
         return self.handshake.chain
 
-    @cached_property
+    @property
     def trust(self) -> Trust:
         """Whether the certificate verifies: trusted CA, in date, for this host's name.
 
         Sizes and algorithms do not count here: what the local OpenSSL makes of them differs from
         machine to machine, and they are facts of the certificate.
         """
+        found: Trust = self._fact("trust", self._find_trust)
+        return found
+
+    def _find_trust(self) -> Trust:
         found = self._verify(name=True)
         if found.code not in WRONG_HOST:
             return found
@@ -124,13 +139,17 @@ class TlsProbe:
         """Whether the certificate verifies; `trust` says why not."""
         return self.trust.verified
 
-    @cached_property
+    @property
     def versions(self) -> Mapping[str, bool]:
         """Protocol versions, oldest first, and whether the server accepts each.
 
         SSL 2.0 is not asked for. A server that closes the connection instead of sending an alert
         has refused, if it does so each time and accepts another version in between.
         """
+        found: Mapping[str, bool] = self._fact("versions", self._find_versions)
+        return found
+
+    def _find_versions(self) -> Mapping[str, bool]:
         answers = {name: self._ask(name, _candidates(name)) for name in VERSIONS}
         if not any(answer.reply is Reply.ACCEPTED for answer in answers.values()):
             told = "; ".join(f"{name}: {_words(answer)}" for name, answer in answers.items())
@@ -144,9 +163,33 @@ class TlsProbe:
 
     def suites_of(self, version: str) -> tuple[Suite, ...]:
         """Return the suites accepted with *version*: () if the version itself is refused."""
-        if version not in self._suites:
-            self._suites[version] = self._enumerate(version) if self.versions[version] else ()
-        return self._suites[version]
+
+        def find() -> tuple[Suite, ...]:
+            return self._enumerate(version) if self.versions[version] else ()
+
+        found: tuple[Suite, ...] = self._fact("suites", find, version=version)
+        return found
+
+    def _fact(self, name: str, find: Callable[[], Any], **more: str) -> Any:
+        """Return what *find* gave when it was first asked for; errors are not kept.
+
+        Whoever gets it from memory used what it was seen in, too.
+        """
+        key = " ".join((name, *more.values()))
+        if key not in self._known:
+            asked: dict[str, Plain] = {"place": self.place, "fact": name, **more}
+            try:
+                with collected() as seen:
+                    self._known[key] = self._find(asked, find), seen
+            except CannotAssess:
+                passed_on(seen)
+                raise
+        value, seen = self._known[key]
+        passed_on(seen)
+        return value
+
+    def _find(self, asked: Mapping[str, Plain], find: Callable[[], Any]) -> Any:
+        return find() if self._keeper is None else self._keeper.find(asked, find)
 
     def to_plain(self) -> dict[str, Plain]:
         """Return all facts as JSON data; asks for those that are not known yet."""
