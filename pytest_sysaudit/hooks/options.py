@@ -82,7 +82,8 @@ _OPTIONS: tuple[tuple[str, dict[str, object]], ...] = (
             "metavar": "FORMAT[=PATH]",
             "action": "append",
             "default": [],
-            "help": "write a report: html, json or junit; may be repeated",
+            "help": "write a report: csv, hdf, html, json, junit, markdown, ocsf, oscal, "
+            "prometheus, sarif, sarif-github or xccdf; may be repeated",
         },
     ),
     (

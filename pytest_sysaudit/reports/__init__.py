@@ -27,20 +27,34 @@ class Writer(Protocol):
 
 #: Where the writer of each format is; imported when a report of that format is written.
 WRITERS: Mapping[str, str] = {
+    "csv": "pytest_sysaudit.reports.csv_report:write",
     "html": "pytest_sysaudit.reports.html:write",
     "json": "pytest_sysaudit.reports.json_report:write",
     "junit": "pytest_sysaudit.reports.junit:write",
+    "markdown": "pytest_sysaudit.reports.markdown:write",
+    "ocsf": "pytest_sysaudit.reports.ocsf:write",
+    "oscal": "pytest_sysaudit.reports.oscal:write",
+    "prometheus": "pytest_sysaudit.reports.prometheus:write",
+    "sarif": "pytest_sysaudit.reports.sarif:write",
+    "sarif-github": "pytest_sysaudit.reports.sarif:write_github",
 }
 #: The file that a report without a path goes to.
 FILE_NAMES: Mapping[str, str] = {
+    "csv": "results.csv",
     "html": "report.html",
     "json": "results.json",
     "junit": "junit.xml",
+    "markdown": "report.md",
+    "ocsf": "ocsf.jsonl",
+    "oscal": "oscal.json",
+    "prometheus": "sysaudit.prom",
+    "sarif": "results.sarif",
+    "sarif-github": "github.sarif",
 }
 #: The folder of reports without a path, in the current folder.
 FOLDER = Path("audit-report")
 #: Formats that have a name already, and no writer yet.
-PLANNED = ("csv", "hdf", "markdown", "ocsf", "oscal", "prometheus", "sarif", "xccdf")
+PLANNED = ("hdf", "xccdf")
 
 _WAYS_OUT = {
     errno.ENOSPC: "free some space, or name another file",

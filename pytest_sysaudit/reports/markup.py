@@ -9,8 +9,9 @@ from pytest_sysaudit.text import shorten
 
 _TICKS = re.compile("`+")
 _BEFORE_PIPE = re.compile(r"\\(?=\|)")
-#: What means something to Markdown, wherever it stands.
-_MARKS = re.compile(r"[\\`*_{}\[\]<>()#!|~&$^=:@+.-]")
+#: What means something to Markdown wherever it stands, and what at the begin of a line.
+_MARKS = re.compile(r"[\\`*_{}\[\]<>&~|$^]")
+_FIRST = re.compile(r"^([ \t]*(?:\d+(?=[.)]))?)([#+=.)-])", re.MULTILINE)
 
 
 def code(text: str, limit: int = 300) -> str:
@@ -30,4 +31,4 @@ def code(text: str, limit: int = 300) -> str:
 
 def escaped(text: str) -> str:
     """Return *text* as plain words of Markdown, its line breaks kept."""
-    return _MARKS.sub(lambda match: "\\" + match.group(), text)
+    return _FIRST.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", text))

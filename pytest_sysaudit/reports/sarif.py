@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pytest_sysaudit.record import Plain, Verdict
-from pytest_sysaudit.reports.markup import code, escaped
+from pytest_sysaudit.reports.markup import code
 from pytest_sysaudit.reports.sarif_rules import rules
 from pytest_sysaudit.reports.status import STATUSES, WEIGHTS
 from pytest_sysaudit.reports.streams import Items, Members, pieces
@@ -183,7 +183,7 @@ def _message(row: Row) -> dict[str, str]:
     more = finding(row)
     if more and more != reason(row):
         text += f"\n\n{more}"
-    marked = f"**{escaped(where) or 'run'}**: {code(reason(row), 1000)}"
+    marked = f"{code(where, 1000) or 'the run'}: {code(reason(row), 1000)}"
     # what looks like a link is one, even in plain text
     return {"text": _LINK.sub(r"\\[", shorten(text, _LONGEST)), "markdown": marked}
 

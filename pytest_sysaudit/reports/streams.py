@@ -12,6 +12,8 @@ from pytest_sysaudit.reports.plain import clean
 
 #: How JSON writes controls, which texts of a document have no more: then all of it is looked at.
 _DOUBTFUL = re.compile(r"\\[bfru]")
+#: `json.dumps` would make an encoder for each record.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def pieces(value: Plain) -> Iterator[bytes]:
 def compact(value: Plain) -> bytes:
     """Return JSON data on one line, whatever its texts hold."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _encode(value)
     except (TypeError, ValueError):
         text = ""
     if not text.isprintable() or not text or _DOUBTFUL.search(text):

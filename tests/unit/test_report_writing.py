@@ -23,6 +23,8 @@ from pytest_sysaudit.reports import (
     write,
 )
 
+FORMATS = ", ".join(sorted(WRITERS))
+
 
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
@@ -56,16 +58,13 @@ def test_home_is_expanded(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "htlm",
-            "unknown report format 'htlm'; there are: html, json, junit. Did you mean 'html'?",
-        ),
-        ("sarrif=x", "there are: html, json, junit."),
-        ("zzz", "unknown report format 'zzz'; there are: html, json, junit."),
+        ("htlm", f"unknown report format 'htlm'; there are: {FORMATS}. Did you mean 'html'?"),
+        ("sarrif=x", f"there are: {FORMATS}. Did you mean 'sarif'?"),
+        ("zzz", f"unknown report format 'zzz'; there are: {FORMATS}."),
         ("", "unknown report format ''"),
         ("json=", "report 'json=': no path behind '='; write json=PATH or just json"),
         *(
-            (name, f"{name!r} is not yet written by this version; there are: html, json, junit")
+            (name, f"{name!r} is not yet written by this version; there are: {FORMATS}")
             for name in PLANNED
         ),
     ],
@@ -90,7 +89,7 @@ def test_the_same_report_twice_is_one_report():
 def test_every_format_is_written_with_its_folders(name, tmp_path):
     path = tmp_path / "a" / "b" / "report"
     write(name, sample(), path)
-    assert path.stat().st_size > 10_000
+    assert path.stat().st_size > 3_000
     assert names_in(path.parent) == ["report"]
 
 
