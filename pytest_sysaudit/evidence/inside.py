@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
 from pytest_sysaudit.evidence.known import Index, Known
 
 #: Up to this size, data is searched for every form of every secret.
-_SMALL = 1 << 18
+_SMALL = 1 << 12
 #: Larger data is searched for those that a quick look finds, in pieces of this size.
 _PIECE = 1 << 20
 #: No form of a secret is longer than so many times the secret, for an escape of each character.
 _LONGEST_FORM = 16
 _MARK = b"*"
+_ORDERS = ("utf-16-le", "utf-16-be")
 _BREAKS = b" \t\r\n\v\f"
 _HEX_BREAKS = _BREAKS + b"\\x:%,"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -26,7 +28,8 @@ def mask(data: bytes, index: Index) -> bytes:
     Also base64, hexadecimal and the escapes of URLs, HTML and programs.
     """
     if len(data) > _SMALL:
-        found = [known for known in index.all if _may_hold(data, known)]
+        look = _Look(data)
+        found = [known for known in index.all if look.may_hold(known)]
         index = Index()
         for known in found:
             index.add(known)
@@ -45,7 +48,7 @@ def _mask_piece(masked: bytearray, start: int, piece: bytes, index: Index) -> No
         return
     for skipped in (0, 1):
         end = len(piece) - (len(piece) - skipped) % 2
-        for order in ("utf-16-le", "utf-16-be"):
+        for order in _ORDERS:
             units = _units(piece[skipped:end], order)
             _mask_text(masked, start + skipped, units, 2, index)
 
@@ -79,19 +82,34 @@ def _stars(found: re.Match[str]) -> str:
     return "*" * len(found[0])
 
 
-def _may_hold(data: bytes, known: Known) -> bool:
-    """Whether a quick look finds a form of *known* in *data*."""
-    raw = known.text.encode("utf-8", "surrogatepass")
-    words = {word.encode("utf-8", "surrogatepass") for word in known.literals}
-    words |= {known.text.encode(order, "surrogatepass") for order in ("utf-16-le", "utf-16-be")}
-    if any(word in data for word in words):
-        return True
-    if raw.hex().encode("ascii") in data.lower().translate(None, _HEX_BREAKS):
-        return True
-    letters = re.sub(rb"\\+[nr]", b"", data).translate(_URL_SAFE, _BREAKS)
-    if any(part in letters for part in _base64(raw)):
-        return True
-    return b"%" in data and raw in unquote_to_bytes(data)
+class _Look:
+    """A quick look at data: whether a form of a secret may be in it, each way of writing undone."""
+
+    def __init__(self, data: bytes) -> None:
+        self._views = [data]
+        if b"\0" in data:  # UTF-16 of ASCII is ASCII with zeros in between
+            self._views.append(data.translate(None, b"\0"))
+        self._digits = [view.lower().translate(None, _HEX_BREAKS) for view in self._views]
+        self._letters = [
+            re.sub(rb"\\+[nr]", b"", view).translate(_URL_SAFE, _BREAKS) for view in self._views
+        ]
+        self._unquoted = [unquote_to_bytes(view) for view in self._views if b"%" in view]
+
+    def may_hold(self, known: Known) -> bool:
+        """Whether it finds *known*."""
+        raw = known.text.encode("utf-8", "surrogatepass")
+        words = {word.encode("utf-8", "surrogatepass") for word in known.literals}
+        words |= {known.text.encode(order, "surrogatepass") for order in _ORDERS}
+        return (
+            _any_in(words, self._views)
+            or _any_in([raw], self._unquoted)
+            or _any_in([raw.hex().encode("ascii")], self._digits)
+            or _any_in(_base64(raw), self._letters)
+        )
+
+
+def _any_in(words: Iterable[bytes], views: list[bytes]) -> bool:
+    return any(word in view for word in words for view in views)
 
 
 def _base64(raw: bytes) -> list[bytes]:

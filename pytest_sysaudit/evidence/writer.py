@@ -144,7 +144,9 @@ class BundleJournal:
                 return
             self._closed = True
             try:
-                if self._process != files.MAIN:
+                if self.problem:
+                    self._chain.add("note", _words(f"writing stopped: {self.problem}"))
+                elif self._process != files.MAIN:
                     self._end({"ended": utc_text(time.time())})
             except OSError as error:
                 self._fail(error)
