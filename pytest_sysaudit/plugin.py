@@ -10,6 +10,7 @@ import pytest
 pytest_plugins = (
     "pytest_sysaudit.hooks.options",
     "pytest_sysaudit.hooks.early",
+    "pytest_sysaudit.hooks.nothing",
     "pytest_sysaudit.fixtures.audit",
     "pytest_sysaudit.fixtures.aws",
     "pytest_sysaudit.fixtures.hosts",

@@ -18,6 +18,7 @@ from pytest_sysaudit.hooks.choice import Choice, mistyped_inputs, refuse_unmatch
 from pytest_sysaudit.hooks.compliance import compliance_of
 from pytest_sysaudit.hooks.early import own_fixtures
 from pytest_sysaudit.hooks.keys import check_key, state_of
+from pytest_sysaudit.hooks.nothing import unfilled
 from pytest_sysaudit.hooks.state import State
 from pytest_sysaudit.hooks.targets import targets_of
 from pytest_sysaudit.record import Control, Plain, Severity
@@ -304,10 +305,11 @@ def _params(item: pytest.Item, others: Mapping[str, Any], ours: frozenset[str]) 
     callspec = getattr(item, "callspec", None)
     if callspec is None:
         return {}
+    empty = unfilled(item)
     own = {
         name: str(value)
         for name, value in callspec.params.items()
-        if name not in ours or (name == "aws_region" and value is not None)
+        if name not in empty and (name not in ours or (name == "aws_region" and value is not None))
     }
     if any(" object at 0x" in value for value in own.values()):
         own = {"id": callspec.id}

@@ -19,12 +19,13 @@ from pytest_sysaudit.hooks.applicability import require
 from pytest_sysaudit.hooks.check import Check
 from pytest_sysaudit.hooks.compliance import Compliance, compliance_of
 from pytest_sysaudit.hooks.keys import audit_key, check_key, state_of
+from pytest_sysaudit.hooks.nothing import unfilled
 from pytest_sysaudit.hooks.results import Keeper, Outcome
 from pytest_sysaudit.hooks.state import State
 from pytest_sysaudit.hooks.vacuity import watch
 from pytest_sysaudit.record import Plain, Result, Verdict, worst
 from pytest_sysaudit.source import Source
-from pytest_sysaudit.text import printable, settled
+from pytest_sysaudit.text import listed, printable, settled
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
@@ -77,6 +78,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     check = item.stash.get(check_key, None)
     if check is None:
         return
+    if names := unfilled(item):
+        raise CannotAssess(f"its parametrization is empty: there is no value for {listed(names)}")
     if check.manual:
         pytest.skip("a person must judge this")
     connections = state_of(item.config).connections
