@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from pytest_sysaudit.command.ending import Refused
@@ -114,6 +115,8 @@ def _pytest(arguments: Sequence[str]) -> dict[str, Entry]:
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         code = pytest.main([*options, *arguments], plugins=[plugin])
+    if code == pytest.ExitCode.INTERRUPTED and not plugin.broken:
+        raise click.Abort
     if plugin.broken:
         raise Refused("\n".join(plugin.broken))
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):

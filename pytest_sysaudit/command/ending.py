@@ -36,12 +36,19 @@ def no() -> NoReturn:
 def complain(message: str, file: Any = None) -> None:
     """Write *message* to standard error, in red on a terminal."""
     start = click.style("sysaudit: ", fg="red", bold=True)
-    click.echo(start + printable(message), file=file or sys.stderr, err=True)
+    click.echo(start + printable(message), file=file, err=True, color=colours())
 
 
 def remark(message: str) -> None:
     """Write a remark to standard error, in yellow on a terminal."""
-    click.echo(click.style(printable(message), fg="yellow"), err=True)
+    click.echo(click.style(printable(message), fg="yellow"), err=True, color=colours())
+
+
+def colours() -> bool | None:
+    """Return whether to colour what is written: None for "only on a terminal"."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return True if os.environ.get("FORCE_COLOR") else None
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -74,6 +81,8 @@ def _judged(command: click.Command, arguments: Sequence[str] | None) -> int:  # 
     except click.ClickException as error:
         error.show()
         return USAGE
+    except SystemExit:  # click's way to say that nobody reads on
+        return CLOSED_PIPE
     except (click.Abort, KeyboardInterrupt):
         complain("interrupted")
         return INTERRUPTED

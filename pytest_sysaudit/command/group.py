@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from pytest_sysaudit import __version__
+from pytest_sysaudit.command.ending import colours
 
 #: Where each command is.
 COMMANDS: Mapping[str, str] = {
@@ -40,6 +40,17 @@ class Lazy(click.Group):
         command: click.Command = pkgutil.resolve_name(place)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that *args* begin with; of an unknown one, what is like it is told."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from pytest_sysaudit.inventory.suggest import did_you_mean
+
+            close = did_you_mean(args[0], COMMANDS, otherwise="Commands")
+            ctx.fail(f"No such command {args[0]!r}.{close}")
+        return super().resolve_command(ctx, args)
+
 
 def examples(lines: Sequence[str]) -> str:
     """Return the end of a help text: *lines* as they are typed, not wrapped."""
@@ -62,7 +73,4 @@ def sysaudit(ctx: click.Context) -> None:
     Exit codes: 0 all is well, 1 the answer is no, 2 interrupted, 3 something broke, 4 the command
     line or a file that it names cannot be used.
     """
-    if os.environ.get("NO_COLOR"):
-        ctx.color = False
-    elif os.environ.get("FORCE_COLOR"):
-        ctx.color = True
+    ctx.color = colours()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,17 +132,35 @@ def warnings_about(found: LoadedInventory) -> Iterator[str]:
 
 def of_target(target: Target) -> dict[str, Plain]:
     """Return *target* as JSON data; what is a secret stands there as its reference."""
+    from pytest_sysaudit.evidence.redact import Redactor
+
     entry = target.entry.model_dump(mode="json", exclude=set(_HIDDEN))
     own = {name: getattr(target.defaults, name) for name in entry if hasattr(target.defaults, name)}
     way = {name: own.get(name) if value is None else value for name, value in entry.items()}
+    clean = Redactor().plain  # somebody may have written a secret where none belongs
     return {
         "name": target.name,
         "kind": str(target.kind),
         "groups": [*target.groups],
-        "vars": _plain(target.vars),
-        "inputs": _plain(target.inputs),
-        "way": {name: value for name, value in way.items() if value not in (None, {}, [], "")},
+        "vars": clean(_plain(target.vars)),
+        "inputs": clean(_plain(target.inputs)),
+        "way": _without_secrets(way, clean),
     }
+
+
+def _without_secrets(way: Mapping[str, Any], clean: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return what is said of *way*, with references to secrets as they are written."""
+    from pytest_sysaudit.inventory.secrets import is_reference
+
+    shown: dict[str, Any] = {}
+    for name, value in way.items():
+        if isinstance(value, Mapping):
+            shown[name] = _without_secrets(value, clean)
+        elif isinstance(value, str) and is_reference(value):
+            shown[name] = value
+        else:
+            shown[name] = clean({name: value})[name] if isinstance(value, str) else value
+    return {name: value for name, value in shown.items() if value not in (None, {}, [], "")}
 
 
 def _plain(value: Any) -> Any:
