@@ -10,7 +10,7 @@ import pytest
 from lab.command import Command
 
 from pytest_sysaudit.command import ending
-from pytest_sysaudit.command.group import COMMANDS, Lazy, sysaudit
+from pytest_sysaudit.command.group import COMMANDS, sysaudit
 from pytest_sysaudit.errors import CannotAssess, ReportError
 
 
@@ -83,11 +83,7 @@ def failing(error):
     def broken() -> None:
         raise error
 
-    class Group(Lazy):
-        def get_command(self, ctx, cmd_name):
-            return broken
-
-    return Group("sysaudit")
+    return click.Group("sysaudit", commands={"broken": broken})
 
 
 @pytest.mark.parametrize(

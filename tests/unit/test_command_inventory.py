@@ -42,8 +42,8 @@ def test_a_good_inventory_is_told_with_its_warnings(command, project):
     assert ended.err.splitlines() == [
         "inventory.yaml: warning: group 'empty' has no targets",
         "inventory.yaml: warning: web1 and web2 have the same address, port and user",
-        "inventory.yaml: warning: web2: host_key_policy: accept-new believes the first key that "
-        "it sees",
+        "inventory.yaml: warning: web2: host_key_policy: accept-new believes the first key that"
+        + " it sees",
         "inventory.yaml: warning: shop: verify: false accepts every certificate",
     ]
 
@@ -69,7 +69,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines(command, project):
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda path: None, "there is no such file"),
+        (str, "there is no such file"),
         (lambda path: path.mkdir(), "is a folder"),
         (lambda path: path.write_bytes(bytes(range(256))), "control characters"),
         (lambda path: path.write_bytes(b"\xff\xfe\xd0"), "UTF"),
