@@ -9,6 +9,8 @@ from itertools import groupby
 
 from pytest_sysaudit.record import Plain, Severity, Verdict
 from pytest_sysaudit.reports.columns import cut, fit, listing, one_line, pad, width_of
+from pytest_sysaudit.reports.decisions import decision_lines
+from pytest_sysaudit.reports.drift_lines import drift_lines
 from pytest_sysaudit.reports.profile import profile_lines
 from pytest_sysaudit.text import first_line, plural
 
@@ -170,10 +172,11 @@ class _Summary:
 
     def _end(self) -> Iterator[Line]:
         yield from self._profile()
+        verbose = bool(self.verbose)
+        yield from decision_lines(self.document, self.width, verbose=verbose)
+        yield from drift_lines(self.document, self.width, verbose=verbose)
         summary = self.document["summary"]
-        gate = summary["gate"]
-        if gate["broken"]:
-            yield f"gate broken: {one_line(str(gate['rule']))}", "red"
+        yield from _gate(summary["gate"])
         verdicts: Mapping[str, int] = summary["verdicts"]
         counts = in_words(verdicts) or "no results"
         on = plural(sum(any(counts.values()) for counts in self.counts.values()), "target")
@@ -204,6 +207,21 @@ class _Summary:
 
     def _gravity(self, name: str) -> tuple[tuple[int, ...], str]:
         return tuple(-self.counts[name][verdict] for verdict in _GRAVE), name
+
+
+def _gate(gate: Mapping[str, Plain]) -> Iterator[Line]:
+    """Say which rule broke; that a gate holds only if somebody made it."""
+    rule = one_line(str(gate["rule"]))
+    if gate["broken"]:
+        others = sum(not other["holds"] for other in gate.get("rules", ())) - 1
+        more = f" (and {plural(others, 'more rule')})" if others > 0 else ""
+        yield f"gate broken: {rule}{more if _is_made(gate) else ''}", "red"
+    elif _is_made(gate):
+        yield f"gate holds: {rule}", "green"
+
+
+def _is_made(gate: Mapping[str, Plain]) -> bool:
+    return str(gate.get("source", "default")) != "default"
 
 
 def _merged(entries: Sequence[Entry]) -> list[Entry]:
