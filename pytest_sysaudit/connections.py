@@ -390,11 +390,17 @@ class Connections:
         return Sniffer(target, host=host, exercise=exercise, journal=self._journal)
 
     def _exercise(self, target: Target) -> None:
-        """Make traffic that begins while the capture runs: over connections of its own."""
+        """Make traffic that begins while the capture runs: over connections of its own.
+
+        It is no evidence of the endpoint, and nothing of it is kept.
+        """
+        from pytest_sysaudit.http.client import open_client
+
         for name in getattr(target.entry, "exercise", ()):
             try:
-                client = self._new_http(self.targets[name])
+                client = open_client(self.targets[name], self._secrets)
                 try:
+                    client.probe()
                     client.get("/")
                 finally:
                     client.close()

@@ -43,6 +43,11 @@ class _Recording:
         return _Recording(self._inner, self._journal, by)
 
     @property
+    def unrecorded(self) -> Transport:
+        """The inner transport, for what is kept in another way: a capture, say."""
+        return self._inner
+
+    @property
     def name(self) -> str:
         return self._inner.name
 
