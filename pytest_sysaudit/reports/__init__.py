@@ -28,6 +28,7 @@ class Writer(Protocol):
 #: Where the writer of each format is; imported when a report of that format is written.
 WRITERS: Mapping[str, str] = {
     "csv": "pytest_sysaudit.reports.csv_report:write",
+    "hdf": "pytest_sysaudit.reports.hdf:write",
     "html": "pytest_sysaudit.reports.html:write",
     "json": "pytest_sysaudit.reports.json_report:write",
     "junit": "pytest_sysaudit.reports.junit:write",
@@ -37,10 +38,12 @@ WRITERS: Mapping[str, str] = {
     "prometheus": "pytest_sysaudit.reports.prometheus:write",
     "sarif": "pytest_sysaudit.reports.sarif:write",
     "sarif-github": "pytest_sysaudit.reports.sarif:write_github",
+    "xccdf": "pytest_sysaudit.reports.xccdf:write",
 }
 #: The file that a report without a path goes to.
 FILE_NAMES: Mapping[str, str] = {
     "csv": "results.csv",
+    "hdf": "hdf.json",
     "html": "report.html",
     "json": "results.json",
     "junit": "junit.xml",
@@ -50,11 +53,10 @@ FILE_NAMES: Mapping[str, str] = {
     "prometheus": "sysaudit.prom",
     "sarif": "results.sarif",
     "sarif-github": "github.sarif",
+    "xccdf": "xccdf.xml",
 }
 #: The folder of reports without a path, in the current folder.
 FOLDER = Path("audit-report")
-#: Formats that have a name already, and no writer yet.
-PLANNED = ("hdf", "xccdf")
 
 _WAYS_OUT = {
     errno.ENOSPC: "free some space, or name another file",
@@ -187,8 +189,6 @@ def _sync(path: Path) -> None:
 
 def _unknown(name: str, writers: Mapping[str, object]) -> str:
     known = ", ".join(sorted(writers))
-    if name in PLANNED:
-        return f"report format {name!r} is not yet written by this version; there are: {known}"
     close = difflib.get_close_matches(name, list(writers), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"unknown report format {name!r}; there are: {known}.{hint}"

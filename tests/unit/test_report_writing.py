@@ -15,7 +15,6 @@ from lab.report_sample import sample
 from pytest_sysaudit.errors import ReportError
 from pytest_sysaudit.reports import (
     FOLDER,
-    PLANNED,
     WRITERS,
     ReportSpec,
     parse_spec,
@@ -63,10 +62,6 @@ def test_home_is_expanded(monkeypatch, tmp_path):
         ("zzz", f"unknown report format 'zzz'; there are: {FORMATS}."),
         ("", "unknown report format ''"),
         ("json=", "report 'json=': no path behind '='; write json=PATH or just json"),
-        *(
-            (name, f"{name!r} is not yet written by this version; there are: {FORMATS}")
-            for name in PLANNED
-        ),
     ],
 )
 def test_a_spec_that_cannot_be_met_says_what_can(text, message):
