@@ -50,7 +50,7 @@ HEADER = (
     "remediation",
 )
 #: What begins a formula in Excel, LibreOffice or Google Sheets, also written wide.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 #: Excel cuts cells behind 32,767 characters, and goes on in the next row.
 _LONGEST = 32_000
 
