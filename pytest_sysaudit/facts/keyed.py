@@ -111,6 +111,9 @@ class KeyedTable(ABC, Generic[Row]):
 
     def take(self, keys: Sequence[str], answer: CommandResult | CannotAssess) -> None:
         """Keep *answer*, which somebody else got for ``command(keys)``."""
+        if self.facts.tape is not None and self.facts.tape.replays:
+            self.ask(keys)  # they were recorded one by one, whatever they were asked with
+            return
         if isinstance(answer, CommandResult):
             self.facts.note(answer)
         self._fill(self._claim(keys), tuple(keys), answer, Trail())
