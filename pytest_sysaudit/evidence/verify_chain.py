@@ -14,6 +14,7 @@ from pytest_sysaudit.evidence.pack import Packed
 from pytest_sysaudit.evidence.records import packed_of, short_of, value_of
 from pytest_sysaudit.record import Plain, utc_text
 
+GONE = "the file is missing: it was removed"
 _HEX = frozenset(b"0123456789abcdef")
 
 

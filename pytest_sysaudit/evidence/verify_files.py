@@ -9,10 +9,9 @@ from pytest_sysaudit.errors import EvidenceError
 from pytest_sysaudit.evidence import folder as files
 from pytest_sysaudit.evidence import manifest, pack
 from pytest_sysaudit.evidence.chain import SUFFIX
-from pytest_sysaudit.evidence.verify_chain import Broken, Chained
+from pytest_sysaudit.evidence.verify_chain import GONE, Broken, Chained
 from pytest_sysaudit.record import Plain
 
-_GONE = "the file is missing: it was removed"
 _ADDED = "the manifest does not name it: it was added"
 _MISSING = "the manifest names it, and it is not there"
 
@@ -38,7 +37,7 @@ def names_of(folder: Path) -> tuple[Sequence[str], int]:
             raise Broken(path, "", "expected a file, found something else")
     main = files.chain_path(folder, files.MAIN)
     if main.name not in names:
-        raise Broken(main, "", _GONE)
+        raise Broken(main, "", GONE)
     return names, sum(path.stat().st_size for path in paths)
 
 
@@ -61,10 +60,10 @@ def manifest_of(folder: Path) -> dict[str, Plain]:
 def check_names(
     folder: Path, names: Sequence[str], chains: Mapping[str, Chained], *, finished: bool
 ) -> None:
-    """Check that every chain has its pack, and that nothing else is there.
+    """Check that no file is there but those that belong to *chains*.
 
     Raises:
-        Broken: at the first file that should not be there, or is not.
+        Broken: at the first that is.
     """
     last = {files.MANIFEST, files.SIGNATURE}
     known = last if finished else {files.SIGNATURE, *(name + files.UNFINISHED for name in last)}
@@ -73,10 +72,6 @@ def check_names(
     for name in names:
         if name not in known:
             raise Broken(folder / name, "", "does not belong to the recording: it was added")
-    for process in chains:
-        path = files.pack_path(folder, process)
-        if path.name not in names:
-            raise Broken(path, "", _GONE)
 
 
 def check_joined(chains: Mapping[str, Chained]) -> None:

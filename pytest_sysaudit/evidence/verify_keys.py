@@ -9,7 +9,7 @@ from pytest_sysaudit.errors import EvidenceError
 from pytest_sysaudit.evidence import folder as files
 from pytest_sysaudit.evidence import manifest
 from pytest_sysaudit.evidence.signing import is_signature
-from pytest_sysaudit.evidence.verify_chain import Broken, Chained
+from pytest_sysaudit.evidence.verify_chain import GONE, Broken, Chained
 from pytest_sysaudit.record import Plain
 
 
@@ -43,7 +43,7 @@ def _check_manifest(folder: Path, key: str, *, finished: bool) -> None:
             raise Broken(path, "", "the recording names no key: it was added")
         return
     if not path.exists():
-        raise Broken(path, "", "the file is missing: it was removed")
+        raise Broken(path, "", GONE)
     try:
         told = manifest.read_canonical(path.read_bytes())
     except EvidenceError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytest_sysaudit.errors import EvidenceError
 from pytest_sysaudit.evidence.pack import Packed, unpack
-from pytest_sysaudit.evidence.verify_chain import Broken
+from pytest_sysaudit.evidence.verify_chain import GONE, Broken
 
 
 def walk_pack(path: Path, named: Mapping[int, tuple[int, Packed]], *, whole: bool) -> int:
@@ -23,6 +23,8 @@ def walk_pack(path: Path, named: Mapping[int, tuple[int, Packed]], *, whole: boo
         Broken: at the first byte that is not as it was written.
         OSError: it cannot be read.
     """
+    if not path.exists():
+        raise Broken(path, "", GONE)
     at = 0
     with path.open("rb") as file:
         for start, (line, packed) in sorted(named.items()):
