@@ -130,7 +130,9 @@ def _case(row: Row, control: Row) -> ET.Element:
         attributes = {"type": row["verdict"], "message": _fit(message)}
         explained = "\n\n".join(filter(None, [finding(row), guidance(control)]))
         ET.SubElement(case, element, attributes).text = _fit(explained, _LONGEST_TEXT)
-    ET.SubElement(case, "system-out").text = _fit(_facts(row, control), _LONGEST_TEXT)
+    # GitLab would take what a target wrote for a file to link
+    facts = _facts(row, control).replace("[[ATTACHMENT|", "[[ATTACHMENT |")
+    ET.SubElement(case, "system-out").text = _fit(facts, _LONGEST_TEXT)
     return case
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import junitparser
 import pytest
-from lab.report_sample import HOSTILE, RUN, controls, nasty, results, sample, targets
+from lab.report_sample import HOSTILE, RUN, controls, nasty, results, rich, sample, targets
 from lxml import etree
 
 from pytest_sysaudit.record import Control, Result, Severity, Verdict
@@ -41,12 +41,12 @@ def single(**more):
     return tree(document.build(RUN, [target], [CONTROL], [row])).find(".//testcase")
 
 
-@pytest.mark.parametrize("make", [sample, nasty, lambda: document.build(RUN, [], [], [])])
+@pytest.mark.parametrize("make", [sample, rich, nasty, lambda: document.build(RUN, [], [], [])])
 def test_it_is_valid_whatever_the_results_hold(make):
     tree(make())
 
 
-@pytest.mark.parametrize("make", [sample, nasty])
+@pytest.mark.parametrize("make", [sample, rich, nasty])
 def test_counts_are_those_of_the_document(make):
     made = make()
     root = tree(made)
@@ -154,6 +154,18 @@ def test_a_failure_says_expected_observed_why_and_fix():
         "is yes\nsecond line\n\nExpected:\nlogin: no\n\nObserved:\nlogin: yes\n\n"
         "Why: Guessing.\n\nFix: PermitRootLogin no."
     )
+
+
+def test_the_suite_names_the_profile():
+    suite = next(suite for suite in tree(rich()) if suite.get("name") == "web1")
+    said = {p.get("name"): p.get("value") for p in suite.find("properties")}
+    assert said["profile"] == "cis-server-1"
+
+
+def test_gitlab_finds_no_attachment_in_what_a_target_wrote():
+    case = single(verdict=Verdict.PASS, observed="[[ATTACHMENT|/etc/passwd]]")
+    assert "ATTACHMENT" in case.find("system-out").text
+    assert "[[ATTACHMENT|" not in case.find("system-out").text
 
 
 def test_a_pass_carries_control_and_observed_value():
