@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -229,11 +230,11 @@ def _head(
 ) -> str:
     body = "\n".join("".join(_whole(section)) for section in sections)
     imports = ["import fnmatch\n"] if "fnmatch." in body else []
-    system = f" ({identity})" if identity else ""
     lines = [
-        f'"""What {target}{system} was on {when}, as checks: change what is to change.',
+        f'"""What {target} was on {when}, as checks: change what is to change.',
         "",
         f"Written by `sysaudit snapshot {target}`.",
+        *([f"The host said that it is {_plain_words(identity)}."] if identity else []),
         '"""',
     ]
     comments = [f"{one.name}: not recorded: {one.reason}" for one in missing]
@@ -312,6 +313,12 @@ def quoted(value: Value) -> str:
     if isinstance(value, str) and value.isprintable():
         return json.dumps(value, ensure_ascii=False)
     return ascii(value)
+
+
+def _plain_words(text: str) -> str:
+    """Return *text* as it may stand in a docstring."""
+    line = printable(" ".join(text.split()))
+    return re.sub(r'["\\]', "", line)[: _WIDTH - 40]
 
 
 def _comment(text: str) -> list[str]:

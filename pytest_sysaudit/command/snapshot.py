@@ -11,11 +11,9 @@ import click
 from pytest_sysaudit.command import output, words
 from pytest_sysaudit.command.ending import Refused, remark
 from pytest_sysaudit.command.group import examples
-from pytest_sysaudit.text import printable
 
 if TYPE_CHECKING:
     from pytest_sysaudit.command.sections import Missing, Section
-    from pytest_sysaudit.host import Host
     from pytest_sysaudit.inventory.load import LoadedInventory
     from pytest_sysaudit.inventory.target import Target
 
@@ -133,7 +131,7 @@ def _take(
     try:
         host = connections.host(target)
         sections, missing = record(host.facts, redactor, wanted, versions=versions)
-        identity = redactor.text(_identity(host))
+        identity = redactor.text(str(host.identity.get("os", "")))
     finally:
         connections.close()
     import time
@@ -141,9 +139,3 @@ def _take(
     text = module(target.name, utc_text(time.time())[:10], identity, sections, missing)
     compile(text, "snapshot", "exec")
     return text, sections, missing
-
-
-def _identity(host: Host) -> str:
-    """Return the operating system of *host*, fit for a docstring."""
-    words_ = printable(str(host.identity.get("os", "")))
-    return re.sub(r'["\\\n]', "", words_)
