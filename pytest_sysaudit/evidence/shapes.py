@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -179,7 +180,7 @@ _RULES = (
         r"|xox[abeprs]-[\w-]{10,}|[srp]k_live_\w{10,}|AIza[\w-]{30,}|npm_\w{30,}|sk-[\w-]{32,})",
         MASK,
     ),
-    _rule("sshpass", r"(?P<keep>\bsshpass\s{1,8}-p\s{0,8}\\*['\"]?)[^\s'\"]+"),
+    _rule("sshpass", r"(?P<keep>sshpass\s{1,8}-p\s{0,8}\\*['\"]?)[^\s'\"]+"),
 )
 _NAME_HINTS = ("pass", "pwd", "secret", "token", "key", "credential", "string", "auth")
 
@@ -194,12 +195,36 @@ _PAIRS = (
 
 
 def mask(text: str) -> str:
-    """Return *text* without what looks like a secret."""
+    """Return *text* without what looks like a secret, encoded in base64 too."""
+    text = _mask_plain(text)
+    return _ENCODED.sub(_mask_encoded, text) if len(text) >= _SHORTEST_ENCODED else text
+
+
+def _mask_plain(text: str) -> str:
     lower = text.lower()
     for rule in _RULES:
         if rule.may_match(lower):
             text = rule.pattern.sub(rule.result, text)
     return _mask_named(text) if _may_name(text, lower) else text
+
+
+#: Less holds no name and value; what is no base64, or no text within, is left as it is.
+_SHORTEST_ENCODED = 20
+_ENCODED = re.compile(
+    rf"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/]{{{_SHORTEST_ENCODED},}}={{0,2}}(?![A-Za-z0-9+/=_-])"
+)
+
+
+def _mask_encoded(found: re.Match[str]) -> str:
+    """Return the mask for base64 of a text that a secret stands in, as the data of a user."""
+    encoded = found[0]
+    if len(encoded) % 4 == 1 or encoded.isdecimal():
+        return encoded
+    try:
+        text = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode()
+    except ValueError:
+        return encoded
+    return encoded if _mask_plain(text) == text else MASK
 
 
 def _may_name(text: str, lower: str) -> bool:

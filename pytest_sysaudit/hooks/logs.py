@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,7 +39,49 @@ class RedactingHandler(logging.Handler):
             record.exc_text = self._redact(logging.Formatter().formatException(record.exc_info))
 
 
+class Orderly(logging.Filter):
+    """Lets only the main thread show live logs; what other threads log waits for it.
+
+    To show a line pytest ends the capture for a moment, and what a check printed then, of another
+    target, would be shown as it is, with its secrets.
+    """
+
+    def __init__(self, handler: logging.Handler) -> None:
+        super().__init__()
+        self._handler = handler
+        self._waiting: deque[logging.LogRecord] = deque()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether *record* is to be shown now."""
+        if threading.current_thread() is not threading.main_thread():
+            self._waiting.append(record)
+            return False
+        self.flush()
+        return True
+
+    def flush(self) -> None:
+        """Show what waits; in the main thread."""
+        while self._waiting:
+            record = self._waiting.popleft()
+            self._handler.acquire()
+            try:
+                self._handler.emit(record)
+            finally:
+                self._handler.release()
+
+
+def _order_live_logs(config: pytest.Config) -> None:
+    plugin = config.pluginmanager.getplugin("logging-plugin")
+    handler = getattr(plugin, "log_cli_handler", None)
+    if isinstance(handler, logging.StreamHandler):
+        orderly = Orderly(handler)
+        handler.addFilter(orderly)
+        config.add_cleanup(orderly.flush)
+        config.add_cleanup(lambda: handler.removeFilter(orderly))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
+    _order_live_logs(session.config)
     handler = RedactingHandler(state_of(session.config))
     root = logging.getLogger()
     root.addHandler(handler)

@@ -112,7 +112,12 @@ class State:
         found = self.config.hook.pytest_sysaudit_inventory(config=self.config)
         if found is not None:
             return found  # type: ignore[no-any-return]
-        return load(self.path) if self.wanted else LoadedInventory.implicit()
+        if not self.wanted:
+            return LoadedInventory.implicit()
+        loaded = load(self.path)
+        if loaded.document is not None:
+            self.secrets.hide_named(loaded.document.data, self.path.parent)
+        return loaded
 
     @cached_property
     def selected(self) -> tuple[Target, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -98,6 +99,23 @@ class Secrets:
             for value in filter(None, values):
                 self._redactor.add(value)
 
+    def hide_named(self, data: object, base: Path) -> None:
+        """Tell the redactor about the secrets that *data* names and that can be had unasked.
+
+        So they are hidden before the target that needs them is opened, and if it never is.
+
+        Args:
+            data: of the inventory's file: dicts and lists, and references in them.
+            base: the folder that relative paths start from.
+        """
+        for ref in sorted(_references(data)):
+            kind, _, name = ref.partition(":")
+            with contextlib.suppress(SecretError):  # who needs it is told
+                if kind == "env":
+                    self.hide(_from_environment(name))
+                elif kind == "file":
+                    self.hide(_from_file(base / _expanded(name, "")))
+
     def _once(self, key: tuple[str, str], purpose: str, read: Callable[[], str]) -> str:
         """Return what *read* gives, and the same from then on; a refusal is final too."""
         with self._lock:
@@ -133,6 +151,21 @@ class Secrets:
 
     def __reduce__(self) -> str | tuple[object, ...]:
         raise TypeError("secrets stay in their process")
+
+
+def _references(data: object) -> set[str]:
+    """Return the references in *data*; those of vars and inputs are texts like any other."""
+    found: set[str] = set()
+    parts = [data]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            parts += [value for key, value in part.items() if key not in ("vars", "inputs")]
+        elif isinstance(part, list):
+            parts += part
+        elif isinstance(part, str) and is_reference(part):
+            found.add(part)
+    return found
 
 
 def _from_environment(name: str) -> str:
