@@ -69,7 +69,7 @@ def in_datagrams(frames: Iterable[Frame]) -> Iterator[Credential]:
         packet = decode(frame)
         if packet is None or packet.protocol != UDP:
             continue
-        if _SNMP.match(frame.data[packet.start : packet.end]):
+        if SNMP.match(frame.data[packet.start : packet.end]):
             ends = address(packet.source), packet.source_port
             yield Credential(
                 "snmp-community", "", *ends, address(packet.destination), packet.destination_port
@@ -83,61 +83,66 @@ def _found(stream: Stream) -> Iterator[tuple[str, str]]:
     yield from _telnet(stream)
 
 
-_REQUEST = re.compile(rb"^(?:[A-Z]{3,10}) \S+ HTTP/1\.[01]\r?$", re.MULTILINE)
-_AUTHORIZATION = re.compile(
+REQUEST = re.compile(rb"^(?:[A-Z]{3,10}) \S+ HTTP/1\.[01]\r?$", re.MULTILINE)
+AUTHORIZATION = re.compile(
     rb"^(?:proxy-)?authorization:[ \t]*(basic|bearer|token)[ \t]+([^\s]+)",
     re.IGNORECASE | re.MULTILINE,
 )
-_FORM = re.compile(
+FORM = re.compile(
     rb"^content-type:[ \t]*application/x-www-form-urlencoded[^\n]*\n"
     rb"(?:[^\r\n]+\r?\n)*\r?\n([^\r\n]+)",
     re.IGNORECASE | re.MULTILINE,
 )
-_JSON = re.compile(
+JSON = re.compile(
     rb'"(?:[^"]{0,40}[._-])?(?:password|passwd|pwd|passphrase)"\s*:\s*"[^"]', re.IGNORECASE
 )
-_SECRET_FIELDS = re.compile(
+SECRET_FIELDS = re.compile(
     r"(?i)^(?:.*[._\[-])?(?:password|passwd|passwort|pwd|pass|passphrase)\]?$"
 )
 _USER_FIELDS = re.compile(r"(?i)^(?:.*[._\[-])?(?:user|username|login|email|name|account)\]?$")
 
 
 def _http(client: bytes, _server: bytes) -> Iterator[tuple[str, str]]:
-    if not _REQUEST.search(client):
+    if not REQUEST.search(client):
         return
-    for scheme, value in _AUTHORIZATION.findall(client):
+    for scheme, value in AUTHORIZATION.findall(client):
         if scheme.lower() == b"basic":
-            yield "http-basic", mask(_unbase64(value).partition(b":")[0])
+            yield "http-basic", mask(unbase64(value).partition(b":")[0])
         else:
             yield "http-bearer", ""
-    for body in _FORM.findall(client):
+    for body in FORM.findall(client):
         fields = parse_qsl(text_of(body), keep_blank_values=False)
-        if any(_SECRET_FIELDS.match(name) for name, _ in fields):
+        if any(SECRET_FIELDS.match(name) for name, _ in fields):
             users = [value for name, value in fields if _USER_FIELDS.match(name)]
             yield "http-form", mask(users[0] if users else "")
-    if _JSON.search(client):
+    if JSON.search(client):
         yield "http-json", ""
 
 
-_IMAP_LOGIN = re.compile(
+IMAP_LOGIN = re.compile(
     rb'^[\w.+-]+ LOGIN (?:(?:"([^"\r\n]*)"|([^\s{]\S*)) \S|\{\d+\+?\}\r?$)',
     re.IGNORECASE | re.MULTILINE,
 )
-_AUTH = re.compile(
+AUTH = re.compile(
     rb"^(?:(AUTH)|([\w.+-]+) AUTHENTICATE) (PLAIN|LOGIN)(?: +([A-Za-z0-9+/=]+))?\r?\n"
     rb"(?:([A-Za-z0-9+/=]+)\r?$)?",
     re.IGNORECASE | re.MULTILINE,
 )
 
 
+def is_mail(server: bytes) -> bool:
+    """Whether *server* says what servers of mail say, or nothing that was seen."""
+    return not server or bool(re.match(rb"\* |\+OK|220[ -]|\+ |[235]\d\d[ -]|\0", server))
+
+
 def _mail(client: bytes, server: bytes) -> Iterator[tuple[str, str]]:
     """IMAP LOGIN and AUTHENTICATE, SMTP and POP3 AUTH."""
-    if server and not re.match(rb"\* |\+OK|220[ -]|\+ |[235]\d\d[ -]|\0", server):
+    if not is_mail(server):
         return
-    for quoted, plain in _IMAP_LOGIN.findall(client):
+    for quoted, plain in IMAP_LOGIN.findall(client):
         yield "imap", mask(quoted or plain)
-    for bare, _tag, method, initial, following in _AUTH.findall(client):
-        said = _unbase64(initial or following)
+    for bare, _tag, method, initial, following in AUTH.findall(client):
+        said = unbase64(initial or following)
         if not said:
             continue  # the other side refused, or the client gave up: nothing secret was said
         user = said.split(b"\0")[1:2] or [b""] if method.upper() == b"PLAIN" else [said]
@@ -150,24 +155,32 @@ _PASS = re.compile(rb"^PASS +[^\r\n]+\r?$", re.IGNORECASE | re.MULTILINE)
 _FTP_ANSWER = re.compile(rb"^(?:220|230|331|332|530)[ -]", re.MULTILINE)
 
 
+_POP3 = b"+OK"
+
+
+def is_login(server: bytes) -> bool:
+    """Whether *server* says what servers of FTP or POP3 say, or nothing that was seen."""
+    return not server or server.startswith(_POP3) or bool(_FTP_ANSWER.search(server))
+
+
 def _user_and_pass(client: bytes, server: bytes) -> Iterator[tuple[str, str]]:
     """FTP and POP3, which log in with the same two words; an anonymous FTP login is no secret."""
     if not _PASS.search(client):
         return
-    pop3 = server.startswith(b"+OK")
-    if server and not pop3 and not _FTP_ANSWER.search(server):
+    if not is_login(server):
         return  # another protocol has these words, too
+    pop3 = server.startswith(_POP3)
     users = [user.strip() for user in _USER.findall(client)] or [b""]
     for user in users:
         if pop3 or user.lower() not in (b"anonymous", b"ftp"):
             yield "pop3" if pop3 else "ftp", mask(user)
 
 
-_TELNET_COMMAND = re.compile(
+TELNET_COMMAND = re.compile(
     rb"\xff(?:\xfa.*?\xff\xf0|[\xfb-\xfe].|[\xf0-\xf9])", re.DOTALL
 )  # subnegotiation, option, other commands
 _LOGIN_PROMPT = re.compile(rb"(?:login|username|user name|user):[ \t]*\Z", re.IGNORECASE)
-_PASSWORD_PROMPT = re.compile(
+PASSWORD_PROMPT = re.compile(
     rb"(?:password|passwort|passphrase)(?: for [^:\r\n]*)?:[ \t]*\Z", re.IGNORECASE
 )
 
@@ -176,9 +189,9 @@ def _telnet(stream: Stream) -> Iterator[tuple[str, str]]:
     """What a client types after a prompt for a password, on telnet, rlogin or a bare shell."""
     user, typed, asked = "", bytearray(), ""
     for turn in stream.turns:
-        data = _TELNET_COMMAND.sub(b"", turn.data if turn.client else turn.data[-PROMPT:])
+        data = TELNET_COMMAND.sub(b"", turn.data if turn.client else turn.data[-PROMPT:])
         if not turn.client:
-            if _PASSWORD_PROMPT.search(data):
+            if PASSWORD_PROMPT.search(data):
                 user, asked = (mask(bytes(typed)) if asked == "user" else user), "password"
                 typed.clear()
             elif _LOGIN_PROMPT.search(data):
@@ -195,7 +208,16 @@ _LDAP_BIND = re.compile(rb"\x30.{1,5}?\x02[\x01-\x04].{1,4}?\x60", re.DOTALL)
 
 
 def _ldap(client: bytes, server: bytes) -> Iterator[tuple[str, str]]:
-    """LDAP simple binds with a password: BindRequest (60), version, name, password (80)."""
+    """LDAP simple binds with a password."""
+    for name, _, _ in ldap_binds(client, server):
+        yield "ldap", mask(name)
+
+
+def ldap_binds(client: bytes, server: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield each simple bind: the name, and where in *client* the password begins and ends.
+
+    BindRequest (60), version, name, password (80).
+    """
     if not client.startswith(b"\x30") or (server and not server.startswith(b"\x30")):
         return
     for match in _LDAP_BIND.finditer(client):
@@ -208,7 +230,7 @@ def _ldap(client: bytes, server: bytes) -> Iterator[tuple[str, str]]:
             continue
         versions = client[version:after] in (b"\x02", b"\x03")
         if versions and name_tag == 0x04 and tag == 0x80 and end > secret:  # noqa: PLR2004 - BER
-            yield "ldap", mask(client[name:name_end])
+            yield client[name:name_end], secret, end
 
 
 def _element(data: bytes, at: int) -> tuple[int, int, int]:
@@ -222,10 +244,11 @@ def _element(data: bytes, at: int) -> tuple[int, int, int]:
     return data[at], start, start + size
 
 
-_SNMP = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x02\x01[\x00\x01]\x04[\x01-\x7f]", re.DOTALL)
+SNMP = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x02\x01[\x00\x01]\x04[\x01-\x7f]", re.DOTALL)
 
 
-def _unbase64(value: bytes) -> bytes:
+def unbase64(value: bytes) -> bytes:
+    """Return what *value* stands for, padding or not; b"" if it is no base64."""
     try:
         return base64.b64decode(value + b"=" * (-len(value) % 4))
     except binascii.Error:

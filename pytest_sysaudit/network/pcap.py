@@ -68,6 +68,10 @@ class Trace(Sequence[Frame]):
         ):
             column.append(value)
 
+    def offset(self, index: int) -> int:
+        """Return where in `data` the bytes of packet *index* begin."""
+        return self._columns[1][index]
+
     def keep(self, indices: Iterable[int]) -> Trace:
         """Return a trace of the packets at *indices* only."""
         kept = Trace(self.data)

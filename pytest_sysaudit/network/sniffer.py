@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_sysaudit.errors import CannotAssess, Incomplete
+from pytest_sysaudit.errors import CannotAssess, Incomplete, SysauditError
+from pytest_sysaudit.evidence.trail import Trail, collected, passed_on
 from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.lanes import Once, wait
 from pytest_sysaudit.network import pcap, policy, probes
@@ -18,7 +18,9 @@ from pytest_sysaudit.network.bounds import Bounds
 from pytest_sysaudit.network.capture import Capture, Recording
 from pytest_sysaudit.network.dissect import Dissected
 from pytest_sysaudit.network.local import LocalRecorder
+from pytest_sysaudit.network.recording import BLOCK, START, STOP, CaptureRecorder, asked_of
 from pytest_sysaudit.network.tcpdump import TcpdumpRecorder, Watcher
+from pytest_sysaudit.record import Plain
 
 if TYPE_CHECKING:
     from pytest_sysaudit.evidence.observation import Journal
@@ -62,7 +64,7 @@ class Sniffer:
         journal: Journal | None = None,
     ) -> None:
         self.target = target
-        self._journal = journal
+        self._kept = CaptureRecorder(journal, target.name) if journal is not None else None
         self._host = host
         self._exercise = exercise
         self._samples: Once[float] = Once()
@@ -100,19 +102,44 @@ class Sniffer:
             yield capture
             capture.finish(found)
             return
-        recorder = self._recorder(interface, filter, bounds)
-        with _killed_on_error(recorder):
-            wait(recorder.start)
+        asked = asked_of("capture", interface, filter, **bounds)
+        with self._capturing(asked, capture, interface, filter, bounds):
             yield capture
-            recording = wait(recorder.stop)
+
+    @contextmanager
+    def _capturing(
+        self,
+        asked: Mapping[str, Plain],
+        capture: Capture,
+        interface: str | None,
+        expression: str,
+        bounds: Mapping[str, Any],
+    ) -> Iterator[Capture]:
+        """Capture while the block runs, and keep what came, or why nothing did."""
+        started, when = time.time(), START
+        try:
+            recorder = self._recorder(interface, expression, bounds)
+            with _killed_on_error(recorder):
+                wait(recorder.start)
+                when = BLOCK
+                yield capture
+                when = STOP
+                recording = wait(recorder.stop)
+        except Exception as error:
+            if self._kept is not None:
+                self._kept.failed(asked, error, started, when)
+            raise
+        if self._kept is not None:
+            wait(self._kept.keep, asked, recording)
         capture.finish(recording)
 
     @property
-    def _file(self) -> Path | None:
-        text = getattr(self.target.entry, "pcap", None)
-        return self.target.path(text) if text else None
+    def _file(self) -> str | None:
+        return getattr(self.target.entry, "pcap", None) or None
 
-    def _recorder(self, interface: str | None, expression: str, bounds: dict[str, Any]) -> Recorder:
+    def _recorder(
+        self, interface: str | None, expression: str, bounds: Mapping[str, Any]
+    ) -> Recorder:
         own = {
             name: getattr(self.target.entry, name)
             for name in ("snaplen", "max_packets", "max_seconds")
@@ -143,7 +170,24 @@ class Sniffer:
             CannotAssess: it cannot be read, or is no capture file. One that is damaged further on
                 is returned up to there and is not complete.
         """
-        file = self.target.path(os.fspath(path))
+        capture = Capture().finish(self._opened(os.fspath(path)))
+        return capture.select(filter) if filter else capture
+
+    def _opened(self, path: str) -> Recording:
+        """Return what is in the capture file at *path*, and keep it."""
+        if self._kept is None:
+            return self._read(path)
+        asked, started = {"how": "open", "path": path}, time.time()
+        try:
+            recording = self._read(path)
+        except CannotAssess as error:
+            self._kept.failed(asked, error, started)
+            raise
+        wait(self._kept.keep, asked, recording)
+        return recording
+
+    def _read(self, path: str) -> Recording:
+        file = self.target.path(path)
         try:
             with file.open("rb") as opened:
                 data = opened.read(LARGEST_FILE + 1)
@@ -153,7 +197,7 @@ class Sniffer:
             raise Incomplete(f"{file}: larger than {LARGEST_FILE} bytes")
         trace = pcap.parse(data, str(file))
         times = [trace[0].time_ns / 1e9, trace[-1].time_ns / 1e9] if trace else [0.0, 0.0]
-        recording = Recording(
+        return Recording(
             place=file.name,
             filter="",
             trace=trace,
@@ -162,8 +206,6 @@ class Sniffer:
             started=times[0],
             ended=times[1],
         )
-        capture = Capture().finish(recording)
-        return capture.select(filter) if filter else capture
 
     def exercise(self) -> None:
         """Make the traffic that the inventory asks for; nothing if it asks for none."""
@@ -178,15 +220,35 @@ class Sniffer:
         Raises:
             CannotAssess: as when capturing; the same one at each call.
         """
-        return self._samples.get(seconds, lambda: self._sample(seconds))
+        try:
+            capture, seen = self._samples.get(seconds, lambda: self._sampled(seconds))
+        except Exception as error:
+            passed_on(getattr(error, "audit_trail", Trail()))
+            raise
+        passed_on(seen)
+        return capture
+
+    def _sampled(self, seconds: float) -> tuple[Capture, Trail]:
+        """Return a sample and what it was seen in: each who judges it used that."""
+        with collected() as seen:
+            try:
+                return self._sample(seconds), seen
+            except Exception as error:
+                error.audit_trail = seen  # type: ignore[attr-defined]
+                raise
 
     def _sample(self, seconds: float) -> Capture:
-        with self() as capture:
-            end = time.monotonic() + seconds
-            self.exercise()
-            if self._file is None:
-                wait(time.sleep, max(0.0, end - time.monotonic()))
+        if self._file is not None:
+            return self.open(self._file)
+        asked = asked_of("sample", None, "", seconds=seconds)
+        with self._capturing(asked, Capture(), None, "", {}) as capture:
+            self._fill(seconds)
         return capture
+
+    def _fill(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        self.exercise()
+        wait(time.sleep, max(0.0, end - time.monotonic()))
 
     def probe(self, packet: Any, *, timeout: float = 2.0, interface: str | None = None) -> Capture:
         """Send scapy packets and return all that was seen to and from there in *timeout* seconds.
@@ -203,9 +265,14 @@ class Sniffer:
                 destination in ``cidrs``.
             Denied, CannotAssess: as when capturing; or it could not be sent.
         """
-        policy.check_allowed(self.target)
-        packets = probes.prepare(packet, self._interface(interface))
-        return self._probe(packets, timeout, interface, lambda _: False)
+
+        def send() -> tuple[Capture, int, int | None]:
+            policy.check_allowed(self.target)
+            packets = probes.prepare(packet, self._interface(interface))
+            capture = self._probe(packets, timeout, interface, lambda _: False)
+            return capture, len(packets), None
+
+        return self._probed(_asked("probe", packet, interface, timeout), send)[0]
 
     def ask(self, packet: Any, *, timeout: float = 2.0, interface: str | None = None) -> Any:
         """Send one scapy packet and return its answer, as scapy's ``sr1``; None if there was none.
@@ -215,17 +282,41 @@ class Sniffer:
             Incomplete: no answer was seen, but the capture does not show that there was none.
             RefusedByPolicy, Denied, CannotAssess: as in `probe`.
         """
-        policy.check_allowed(self.target)
-        (sent,) = probes.prepare(packet, self._interface(interface))
-        asked = sent.payload if type(sent).__name__ == "Ether" else sent
 
-        def answers(one: Any) -> bool:
-            inner = one.getlayer(type(asked))
-            return bool(inner and inner.answers(asked) and bytes(inner) != bytes(asked))
+        def send() -> tuple[Capture, int, int | None]:
+            policy.check_allowed(self.target)
+            (sent,) = probes.prepare(packet, self._interface(interface))
+            asked = sent.payload if type(sent).__name__ == "Ether" else sent
 
-        capture = self._probe([sent], timeout, interface, answers)
-        found = capture.packets.where(answers)
-        return found[0] if found else None
+            def answers(one: Any) -> bool:
+                inner = one.getlayer(type(asked))
+                return bool(inner and inner.answers(asked) and bytes(inner) != bytes(asked))
+
+            capture = self._probe([sent], timeout, interface, answers)
+            seen = enumerate(capture.packets.seen)
+            return capture, 1, next((number for number, one in seen if answers(one)), None)
+
+        capture, number = self._probed(_asked("ask", packet, interface, timeout), send)
+        if number is None:
+            capture.packets.none(lambda _: False)
+            return None
+        return capture.packets.seen[number]
+
+    def _probed(
+        self, asked: Mapping[str, Plain], send: Callable[[], tuple[Capture, int, int | None]]
+    ) -> tuple[Capture, int | None]:
+        """Return what was seen of a probe, and the number of its answer; and keep them."""
+        if self._kept is None:
+            capture, _, number = send()
+            return capture, number
+        started = time.time()
+        try:
+            capture, sent, number = send()
+        except SysauditError as error:
+            self._kept.failed(asked, error, started)
+            raise
+        wait(self._kept.keep, asked, capture.recording, sent=sent, answered_by=number)
+        return capture, number
 
     def _probe(
         self,
@@ -243,6 +334,12 @@ class Sniffer:
             wait(_watch, recorder, timeout, enough)
             recording = wait(recorder.stop)
         return Capture(min_packets=len(packets)).finish(recording)
+
+
+def _asked(how: str, packet: Any, interface: str | None, timeout: float) -> dict[str, Plain]:
+    command = getattr(packet, "command", None)
+    text = command() if callable(command) else type(packet).__name__
+    return asked_of(how, interface, "", packet=text, timeout=timeout)
 
 
 @contextmanager

@@ -16,19 +16,26 @@ _HALF, _WHOLE = 1 << 31, 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Bytes that one side said without a hole in them or the other side's word between."""
+    """Bytes that one side said without a hole in them or the other side's word between.
+
+    ``start`` is the position of the first one among all that this side said.
+    """
 
     time_ns: int
     client: bool
     data: bytes
     after_hole: bool = False
+    start: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True)
-class _Side:
-    """One direction, in positions relative to its first byte that is known of."""
+class Side:
+    """One direction, in positions relative to its first byte that is known of.
 
-    segments: list[tuple[int, int, bytes]] = field(default_factory=list)  # position, time, data
+    ``segments`` are position, time, data, number of the frame and where in it the data begins.
+    """
+
+    segments: list[tuple[int, int, bytes, int, int]] = field(default_factory=list)
     last: int = 0
     number: int | None = None
     acknowledged: int = 0
@@ -41,22 +48,25 @@ class _Side:
         self.last, self.number = self.last + step, number
         return self.last
 
-    def pieces(self) -> Iterator[tuple[int, bytes, bool]]:
-        """Yield time, data and whether bytes are missing before it; the first copy wins."""
+    def pieces(self) -> Iterator[tuple[int, bytes, bool, int]]:
+        """Yield time, data, whether bytes are missing before it, and its position.
+
+        The first copy wins.
+        """
         end: int | None = None
         latest = 0
-        for start, time, data in sorted(self.segments):
+        for start, time, data, *_ in sorted(self.segments):
             skip = 0 if end is None else max(0, end - start)
             if skip >= len(data):
                 continue
             latest = max(latest, time)
-            yield latest, data[skip:], end is not None and start > end
+            yield latest, data[skip:], end is not None and start > end, start + skip
             end = start + len(data)
 
     @property
     def unseen(self) -> bool:
         """Whether the other side acknowledged bytes that are not here."""
-        end = max((start + len(data) for start, _, data in self.segments), default=0)
+        end = max((start + len(data) for start, _, data, *_ in self.segments), default=0)
         return self.acknowledged > end + 1  # 1: the FIN has a number, too
 
 
@@ -89,34 +99,37 @@ class Stream:
 
 
 @dataclass(slots=True)
-class _Connection:
+class Connection:
+    """One TCP connection as it is put together."""
+
     client: End
     server: End
     syn: int | None = None
-    sides: dict[End, _Side] = field(default_factory=dict)
+    sides: dict[End, Side] = field(default_factory=dict)
 
-    def add(self, frame: Frame, packet: Datagram, source: End, destination: End) -> None:
-        own = self.sides.setdefault(source, _Side())
-        other = self.sides.setdefault(destination, _Side())
+    def add(self, number: int, frame: Frame, packet: Datagram, ends: tuple[End, End]) -> None:
+        """Take packet *number*, which goes from the first of *ends* to the second."""
+        own, other = (self.sides.setdefault(end, Side()) for end in ends)
         if packet.flags & RST:
             return
         position = own.position((packet.sequence + bool(packet.flags & SYN)) % _WHOLE)
         data = frame.data[packet.start : packet.end]
         if data:
-            own.segments.append((position, frame.time_ns, data))
+            own.segments.append((position, frame.time_ns, data, number, packet.start))
         if packet.flags & ACK:
             other.acknowledged = max(other.acknowledged, other.position(packet.acknowledged))
 
     def stream(self) -> Stream:
+        """Return what both sides said."""
         sides = [(end == self.client, side) for end, side in self.sides.items()]
         pieces = heapq.merge(*(_marked(*side) for side in sides), key=lambda piece: piece[0])
-        spans: list[tuple[int, bool, bytearray, bool]] = []
-        for time, client, data, hole in pieces:
+        spans: list[tuple[int, bool, bytearray, bool, int]] = []
+        for time, client, data, hole, start in pieces:
             if spans and spans[-1][1] is client and not hole:
                 spans[-1][2].extend(data)
             else:
-                spans.append((time, client, bytearray(data), hole))
-        turns = [Turn(time, client, bytes(data), hole) for time, client, data, hole in spans]
+                spans.append((time, client, bytearray(data), hole, start))
+        turns = [Turn(when, who, bytes(said), gap, at) for when, who, said, gap, at in spans]
         return Stream(
             client=address(self.client[0]),
             client_port=self.client[1],
@@ -127,15 +140,20 @@ class _Connection:
         )
 
 
-def _marked(client: bool, side: _Side) -> Iterator[tuple[int, bool, bytes, bool]]:
-    return ((time, client, data, hole) for time, data, hole in side.pieces())
+def _marked(client: bool, side: Side) -> Iterator[tuple[int, bool, bytes, bool, int]]:
+    return ((time, client, data, hole, at) for time, data, hole, at in side.pieces())
 
 
 def streams(frames: Iterable[Frame]) -> list[Stream]:
     """Return the TCP connections of *frames*, in the order in which they were first seen."""
-    found: list[_Connection] = []
-    current: dict[Key, _Connection] = {}
-    for frame in frames:
+    return [connection.stream() for connection in connections(frames)]
+
+
+def connections(frames: Iterable[Frame]) -> list[Connection]:
+    """Return the same, as they are put together."""
+    found: list[Connection] = []
+    current: dict[Key, Connection] = {}
+    for number, frame in enumerate(frames):
         packet = decode(frame)
         if packet is None or packet.protocol != TCP or packet.later:
             continue
@@ -146,8 +164,8 @@ def streams(frames: Iterable[Frame]) -> list[Stream]:
         opening = packet.flags & SYN and not packet.flags & ACK
         if connection is None or (opening and connection.syn != packet.sequence):
             ends = roles(packet, source, destination)
-            connection = _Connection(*ends, packet.sequence if opening else None)
+            connection = Connection(*ends, packet.sequence if opening else None)
             current[name] = connection
             found.append(connection)
-        connection.add(frame, packet, source, destination)
-    return [connection.stream() for connection in found]
+        connection.add(number, frame, packet, (source, destination))
+    return found

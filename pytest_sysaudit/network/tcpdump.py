@@ -146,7 +146,8 @@ class TcpdumpRecorder:
     """
 
     def __init__(self, host: Watcher, interface: str, expression: str, bounds: Bounds) -> None:
-        self._transport = host.transport
+        # a recorded host would keep the packets as what a command wrote, credentials included
+        self._transport = getattr(host.transport, "unrecorded", host.transport)
         self._ssh = host.target.kind is Kind.SSH
         self._interface = interface
         self._filter = expression
