@@ -23,6 +23,8 @@ from pytest_sysaudit.inventory import schema
 from pytest_sysaudit.profiles.load import load, shipped
 from pytest_sysaudit.profiles.model import Profile
 from pytest_sysaudit.record import Control, Severity
+from pytest_sysaudit.reports.csv_report import HEADER
+from pytest_sysaudit.reports.status import STATUSES, WEIGHTS
 
 LONGEST_INPUT = 40
 _WORDS = {
@@ -192,6 +194,58 @@ def counts() -> str:
     return f"{sum(found.values())} controls are shipped: {each}."
 
 
+def statuses() -> str:
+    """What each verdict is called in every report."""
+    head = (
+        "verdict",
+        "junit",
+        "sarif",
+        "oscal",
+        "xccdf",
+        "hdf, shown as",
+        "ocsf, compliance",
+        "CKL",
+    )
+    rows = []
+    for verdict, one in STATUSES.items():
+        held = " ".join(filter(None, [one.oscal_state, one.oscal_reason])) or "observation only"
+        rows.append(
+            [
+                _code(verdict),
+                one.junit or "-",
+                one.sarif_kind + (", suppressed" if one.sarif_suppressed else ""),
+                held + (", risk accepted" if one.oscal_risk else ""),
+                one.xccdf + (", override" if one.xccdf_override else ""),
+                f"{one.hdf_status}, {one.hdf_view}" + (", waiver" if one.hdf_waiver else ""),
+                f"{one.ocsf_status}, {one.ocsf_compliance}",
+                one.ckl + (", comment" if one.ckl_comment else ""),
+            ]
+        )
+    return _table(head, rows)
+
+
+def columns() -> str:
+    """The columns of the csv report."""
+    return f"{', '.join(map(_code, HEADER))}."
+
+
+def weights() -> str:
+    """What each severity is called in every report."""
+    head = ("severity", "sarif, for GitHub", "ocsf", "xccdf", "hdf impact", "CKL")
+    rows = [
+        [
+            _code(severity),
+            f"{one.sarif_level}, {one.sarif_score or '-'}",
+            f"{one.ocsf_id} {one.ocsf}",
+            one.xccdf,
+            str(one.hdf_impact),
+            one.ckl,
+        ]
+        for severity, one in WEIGHTS.items()
+    ]
+    return _table(head, rows)
+
+
 def inventory(name: str) -> str:
     """The keys of one part of the inventory, from its JSON schema."""
     document: dict[str, Any] = schema.generate()
@@ -287,6 +341,9 @@ MAKERS: dict[str, Callable[..., str]] = {
     "profiles": profiles,
     "covered": covered,
     "numbers": numbers,
+    "statuses": statuses,
+    "weights": weights,
+    "columns": columns,
     "inventory": inventory,
     "options": option,
     "markers": marker,
