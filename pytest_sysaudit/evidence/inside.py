@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_to_bytes
 
 from pytest_sysaudit.evidence.known import Index, Known
@@ -16,9 +18,14 @@ _PIECE = 1 << 20
 #: No form of a secret is longer than so many times the secret, for an escape of each character.
 _LONGEST_FORM = 16
 _MARK = b"*"
+_LAST_OF_ONE_UNIT = 0xFFFF
 _ORDERS = ("utf-16-le", "utf-16-be")
 _BREAKS = b" \t\r\n\v\f"
 _HEX_BREAKS = _BREAKS + b"\\x:%,"
+_ESCAPED = re.compile(
+    rb"\\+(?:u(?P<unit>[0-9a-fA-F]{4})|U(?P<wide>00[01][0-9a-fA-F]{5})|x(?P<byte>[0-9a-fA-F]{2})|(?P<char>[^\\]))"
+    rb"|(?P<entity>&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});)"
+)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
@@ -49,33 +56,24 @@ def _mask_piece(masked: bytearray, start: int, piece: bytes, index: Index) -> No
     for skipped in (0, 1):
         end = len(piece) - (len(piece) - skipped) % 2
         for order in _ORDERS:
-            units = _units(piece[skipped:end], order)
-            _mask_text(masked, start + skipped, units, 2, index)
-
-
-def _units(data: bytes, order: str) -> str:
-    """Return the text of UTF-16 *data*, a character for each two bytes.
-
-    Characters of two units are followed by a zero.
-    """
-    text = data.decode(order, "surrogatepass")
-    if len(text) * 2 == len(data):
-        return text
-    return "".join(char + "\0" if ord(char) > 0xFFFF else char for char in text)  # noqa: PLR2004
+            text = piece[skipped:end].decode(order, "surrogatepass")
+            _mask_text(masked, start + skipped, text, 2, index)
 
 
 def _mask_text(masked: bytearray, start: int, text: str, width: int, index: Index) -> None:
     """Write over the bytes of *masked* that stand for secrets in *text*, which begins at *start*.
 
-    Each character of *text* stands for *width* bytes.
+    Each character of *text* stands for *width* bytes, those of two units for twice as many.
     """
     after = index.mask(text, _stars)
     if after == text:
         return
-    for number, (one, other) in enumerate(zip(text, after, strict=True)):
+    at = start
+    for one, other in zip(text, after, strict=True):
+        size = 2 * width if ord(one) > _LAST_OF_ONE_UNIT else width
         if one != other:
-            at = start + number * width
-            masked[at : at + width] = _MARK * width
+            masked[at : at + size] = _MARK * size
+        at += size
 
 
 def _stars(found: re.Match[str]) -> str:
@@ -93,7 +91,8 @@ class _Look:
         self._letters = [
             re.sub(rb"\\+[nr]", b"", view).translate(_URL_SAFE, _BREAKS) for view in self._views
         ]
-        self._unquoted = [unquote_to_bytes(view) for view in self._views if b"%" in view]
+        self._plain = [unquote_to_bytes(view) for view in self._views if b"%" in view]
+        self._plain += [_ESCAPED.sub(_unescaped, view) for view in self._views]
 
     def may_hold(self, known: Known) -> bool:
         """Whether it finds *known*."""
@@ -102,10 +101,34 @@ class _Look:
         words |= {known.text.encode(order, "surrogatepass") for order in _ORDERS}
         return (
             _any_in(words, self._views)
-            or _any_in([raw], self._unquoted)
+            or _any_in([raw, *_unescaped_forms(known.text)], self._plain)
             or _any_in([raw.hex().encode("ascii")], self._digits)
             or _any_in(_base64(raw), self._letters)
         )
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    """Return what an escape of JSON, Python or HTML stands for."""
+    if number := found["unit"] or found["wide"]:
+        code = int(number, 16)
+        return chr(code).encode("utf-8", "surrogatepass") if code <= sys.maxunicode else b""
+    if found["byte"]:
+        return bytes([int(found["byte"], 16)])
+    if found["entity"]:
+        return html.unescape(found[0].decode("ascii")).encode("utf-8")
+    return found["char"] or b""
+
+
+def _unescaped_forms(text: str) -> Iterator[bytes]:
+    """Yield what is left of *text* where escapes were undone one by one."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    each = [units[at : at + 2] for at in range(0, len(units), 2)]
+    yield b"".join(
+        chr(int.from_bytes(unit, "big")).encode("utf-8", "surrogatepass") for unit in each
+    )
+    yield b"".join(
+        char.encode("latin-1" if char <= "\xff" else "utf-8", "surrogatepass") for char in text
+    )
 
 
 def _any_in(words: Iterable[bytes], views: list[bytes]) -> bool:
