@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from pytest_sysaudit.connections import Connections
 from pytest_sysaudit.errors import CannotAssess, Incomplete, RefusedByPolicy, SecretError
 from pytest_sysaudit.evidence.redact import Redactor
 from pytest_sysaudit.evidence.trail import collected
+from pytest_sysaudit.inventory import model
 from pytest_sysaudit.inventory.model import Http
 from pytest_sysaudit.inventory.secrets import Secrets
 from pytest_sysaudit.inventory.target import Kind, Target
@@ -300,6 +302,29 @@ def test_probes_and_their_answers_are_the_same_and_nothing_is_sent(near):
     assert found[2] is True
     assert found[3]["summary"]["packets"] >= 2
     assert found[4][0] == RefusedByPolicy.__name__
+
+
+@pytest.mark.root
+@netns.needs_netns
+@pytest.mark.skipif(shutil.which("tcpdump") is None, reason="needs tcpdump")
+def test_a_capture_on_a_recorded_host_is_kept_once_and_without_credentials(near):
+    """The host keeps what its commands wrote; of tcpdump it is not asked."""
+    gate = Target(name="gate", kind=Kind.LOCAL, entry=model.Host(connection="local"))
+    twice = Twice(network(interface="lo", via="gate"), gate)
+    sent = []
+
+    def look(sniffer):
+        with sniffer(filter="tcp") as capture:
+            if not sent:
+                sent.append(converse(FTP))
+        (credential,) = capture.cleartext_credentials()
+        return str(credential), capture.recording.place, capture.gaps
+
+    assert "lo of gate" in twice.same(look)
+    everything = b"".join(b"".join(one.parts.values()) for one in twice.journal.kept)
+    assert b"USER alice" in everything
+    assert b"planted" not in everything
+    assert twice.journal.of("command") == []
 
 
 @pytest.mark.root
