@@ -70,9 +70,9 @@ def _told(entry: Entry) -> str:
 
 
 def _state(entry: Entry) -> str:
-    days = int(entry["expires_in_days"])
     day = str(entry.get("expires") or entry.get("valid_until"))[:10]
     if entry["state"] == "expired":
-        return f"expired on {day}, {plural(-days, 'day')} ago"
+        return f"expired on {day}"
     words = _WORDS.get(str(entry["state"]), str(entry["state"]))
-    return f"{words}; expires on {day}, in {plural(days, 'day')}" if entry["expiring"] else words
+    soon = f"{words}; expires on {day}, in {plural(int(entry['expires_in_days']), 'day')}"
+    return soon if entry["expiring"] else words

@@ -44,8 +44,8 @@ _DONE = re.compile(r"^\S+ {2,}\S.* in [\d.]+ s$")
 INVENTORIES = sorted(
     path
     for path in (DOCS / "examples").rglob("*.yaml")
-    if path.parent.name not in ("broken", "ci")
-    and (path.parent.name, path.name == "inventory.yaml") != ("profiles", False)
+    if path.parent.name == "inventories"
+    or (path.name == "inventory.yaml" and path.parent.name != "broken")
 )
 
 
