@@ -101,7 +101,9 @@ def _of_failure(error: Exception) -> dict[str, Any]:
         return {"value": value, "answer": answer, "error": None if known else words}
     kind = type(error)
     settings = {key: _simple(item) for key, item in getattr(error, "kwargs", {}).items()}
-    value = {"raised": [kind.__module__, kind.__qualname__], "message": str(error)}
+    alone = len(error.args) == 1 and isinstance(error.args[0], str)
+    said = error.args[0] if alone else str(error)  # the text of a KeyError has quotes around it
+    value = {"raised": [kind.__module__, kind.__qualname__], "message": said}
     return {"value": {**value, "settings": settings}, "error": words}
 
 
