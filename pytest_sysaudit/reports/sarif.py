@@ -102,6 +102,7 @@ class _Run:
         driver = {
             "name": "pytest-sysaudit",
             "version": str(run["versions"].get("pytest-sysaudit", "unknown")),
+            "informationUri": "https://pypi.org/project/pytest-sysaudit/",
             "rules": rules(self.document),
         }
         drift = self.document.get("drift")
