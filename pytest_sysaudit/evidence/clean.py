@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 from pytest_sysaudit.evidence.canonical import canonical
 from pytest_sysaudit.evidence.observation import Observation
@@ -56,14 +57,22 @@ def _clean_text(data: bytes, redactor: Redactor) -> bytes:
     return data if clean is text else clean.encode("utf-8", "surrogateescape")
 
 
-def clean_words(seen: Observation, redactor: Redactor) -> tuple[dict[str, Plain], bool]:
+class Words(TypedDict):
+    """What an observation asked, was answered and failed of, without secrets."""
+
+    asked: Mapping[str, Plain]
+    answer: Plain
+    error: Mapping[str, Plain] | None
+
+
+def clean_words(seen: Observation, redactor: Redactor) -> tuple[Words, bool]:
     """Return what *seen* asked, was answered and failed of, without secrets.
 
     Returns:
-        ``asked``, ``answer`` and ``error``; whether a secret was taken out.
+        These; whether a secret was taken out.
     """
-    words = {"asked": seen.asked, "answer": seen.answer, "error": seen.error}
-    clean: Mapping[str, Plain] = redactor.plain(words)
+    words: Words = {"asked": seen.asked, "answer": seen.answer, "error": seen.error}
+    clean: Words = redactor.plain(words)
     # tuples came out as lists; only their JSON tells whether anything was taken out
     redacted = clean != words and canonical(clean) != canonical(words)
-    return dict(clean), redacted
+    return clean, redacted

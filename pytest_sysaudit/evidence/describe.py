@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_sysaudit.errors import EvidenceError
-from pytest_sysaudit.evidence.canonical import canonical, sha256
+from pytest_sysaudit.evidence.canonical import ID_DIGITS, canonical, sha256
 from pytest_sysaudit.evidence.records import part_size, short_of
 from pytest_sysaudit.record import Plain, utc_text
-from pytest_sysaudit.text import decode, printable, shorten
+from pytest_sysaudit.text import decode, first_line, plural, printable, shorten
 
 if TYPE_CHECKING:
     from pytest_sysaudit.evidence.bundle import Bundle
@@ -52,7 +52,7 @@ def _described(
     return {
         "kind": value["kind"],
         "target": value["target"],
-        "what": what(value["kind"], value["asked"]),
+        "what": what(value["kind"], value["asked"], _script(bundle, id_, value)),
         "started": utc_text(value["started"]),
         "duration": value.get("duration", 0.0),
         "outcome": outcome(value),
@@ -63,6 +63,17 @@ def _described(
         "made_of": list(value.get("made_of", ())),
         "excerpt": _excerpt(bundle, id_, value, name) if excerpt else "",
     }
+
+
+def _script(bundle: Bundle, id_: str, value: Mapping[str, Any]) -> str:
+    """Return the text of a command that is too long to be asked for by it."""
+    long = isinstance(value["asked"].get("command"), dict)
+    if not long or "script" not in value.get("parts", ()):
+        return ""
+    try:
+        return decode(bundle.part(id_, "script"))
+    except EvidenceError:
+        return ""
 
 
 def _main(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Plain] | None]:
@@ -82,25 +93,52 @@ def _hash_and_size(value: Mapping[str, Any], part: Mapping[str, Plain] | None) -
     return sha256(content), len(content)
 
 
-def what(kind: str, asked: Mapping[str, Any]) -> str:
-    """Return what was asked, as a person writes it."""
-    user = f" (as {asked['user']})" if asked.get("user") else ""
-    if "command" in asked:
-        command = asked["command"]
-        text = command if isinstance(command, str) else shlex.join(map(str, command))
-    elif "table" in asked:
-        key = f"[{asked['key']}]" if asked.get("key") is not None else ""
-        text = f"{asked['table']}{key}"
-    elif "service" in asked and "operation" in asked:
-        region = f" in {asked['region']}" if asked.get("region") else ""
-        text = f"{asked['service']}:{asked['operation']}{region}"
-    elif "method" in asked and "url" in asked:
-        text = f"{asked['method']} {asked['url']}"
-    elif "path" in asked:
-        text = str(asked["path"])
+def what(kind: str, asked: Mapping[str, Any], script: str = "") -> str:
+    """Return what was asked, as a person writes it; *script* is the text of a long command."""
+    for names, words in _WORDS:
+        if all(name in asked for name in names):
+            text = words(asked, script)
+            break
     else:
         text = canonical(asked).decode() if asked else {"target": "opened"}.get(kind, kind)
-    return printable(shorten(text + user, WHAT)).replace("\n", " ")
+    user = f" (as {asked['user']})" if asked.get("user") else ""
+    return " ".join(printable(shorten(text + user, WHAT)).split("\n"))
+
+
+def _command(asked: Mapping[str, Any], script: str) -> str:
+    command = asked["command"]
+    if isinstance(command, dict):
+        return f"script {str(command.get('sha256', ''))[:ID_DIGITS]}: {first_line(script, 100)}"
+    return command if isinstance(command, str) else shlex.join(map(str, command))
+
+
+def _call(asked: Mapping[str, Any], _: str) -> str:
+    params: Mapping[str, Any] = asked.get("params") or {}
+    given = ", ".join(f"{name}={value}" for name, value in params.items())
+    region = f" in {asked['region']}" if asked.get("region") else ""
+    return f"{asked['service']}:{asked['operation']}({given}){region}"
+
+
+def _table(asked: Mapping[str, Any], _: str) -> str:
+    return f"{asked['table']}[{asked['key']}]" if asked.get("key") else str(asked["table"])
+
+
+def _capture(asked: Mapping[str, Any], _: str) -> str:
+    where = f" on {asked['interface']}" if asked.get("interface") else ""
+    which = f": {asked['filter']}" if asked.get("filter") else ""
+    return f"{asked['how']}{where}{which}"
+
+
+#: The keys that tell how something was asked, and how that is written.
+_WORDS: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any], str], str]], ...] = (
+    (("command",), _command),
+    (("table",), _table),
+    (("service", "operation"), _call),
+    (("method", "url"), lambda asked, _: f"{asked['method']} {asked['url']}"),
+    (("path", "what"), lambda asked, _: f"{asked['what']} {asked['path']}"),
+    (("path",), lambda asked, _: str(asked["path"])),
+    (("how", "filter"), _capture),
+)
 
 
 def outcome(value: Mapping[str, Any]) -> str:
@@ -111,7 +149,9 @@ def outcome(value: Mapping[str, Any]) -> str:
     if isinstance(answer, dict) and isinstance(answer.get("exit_code"), int):
         return f"exit code {answer['exit_code']}"
     if isinstance(answer, dict) and isinstance(answer.get("status"), int):
-        return f"HTTP {answer['status']}"
+        return printable(f"HTTP {answer['status']} {answer.get('code') or ''}".strip())
+    if isinstance(answer, dict) and isinstance(answer.get("packets"), int):
+        return plural(answer["packets"], "packet")
     return "answered"
 
 

@@ -13,11 +13,12 @@ from pytest_sysaudit.evidence import finish
 from pytest_sysaudit.evidence import folder as files
 from pytest_sysaudit.evidence.canonical import id_of
 from pytest_sysaudit.evidence.chain import HEAD, Chain, record_of
-from pytest_sysaudit.evidence.clean import clean_words
+from pytest_sysaudit.evidence.clean import Words, clean_words
 from pytest_sysaudit.evidence.contents import Content, Contents, left_out, place
 from pytest_sysaudit.evidence.limits import Limits
 from pytest_sysaudit.evidence.manifest import FORMAT, SIGNED_SEAL
 from pytest_sysaudit.evidence.observation import Observation, Stored
+from pytest_sysaudit.evidence.observed import cut_words, said_of, stored_of, unkept
 from pytest_sysaudit.evidence.pack import Pack, Packed
 from pytest_sysaudit.evidence.redact import Redactor
 from pytest_sysaudit.evidence.trail import used
@@ -120,7 +121,7 @@ class BundleJournal:
 
     def note(self, seen: Observation) -> Stored:
         """Keep *seen*, and add it to what the running check used. Never raises."""
-        stored = _unkept(seen)
+        stored = unkept(seen)
         if not (self.problem or self._closed):
             try:
                 stored = self._note(seen)
@@ -193,53 +194,28 @@ class BundleJournal:
     def _write(
         self,
         seen: Observation,
-        words: Mapping[str, Plain],
+        words: Words,
         contents: Mapping[str, Content],
         *,
         redacted: bool,
     ) -> Stored:
         if self.problem or self._closed:
-            return _unkept(seen)
+            return unkept(seen)
         full = self._is_full()
+        placed: dict[str, Plain] = {}
+        named: list[Packed | None] = []
+        for name, content in contents.items():
+            said, packed = (left_out(content), None) if full else place(content, self._pack)
+            placed[name] = said
+            named.append(packed)
         cut = tuple(name for name, content in contents.items() if content.cut or full)
-        placed = {
-            name: (left_out(content), None) if full else place(content, self._pack)
-            for name, content in contents.items()
-        }
-        maybe: dict[str, Plain] = {
-            "duration": seen.duration or None,
-            "answer": words["answer"],
-            "error": words["error"],
-            "parts": {name: part for name, (part, _) in placed.items()} or None,
-            "made_of": seen.made_of or None,
-            "redacted": redacted or None,
-            "cut": cut or None,
-        }
-        said: dict[str, Plain] = {
-            "kind": seen.kind,
-            "target": seen.target,
-            "asked": words["asked"],
-            "started": seen.started,
-            **{name: value for name, value in maybe.items() if value is not None},
-        }
+        said = said_of(seen, words, placed, redacted=redacted, cut=cut)
         record = record_of("observation", said)
         id_ = id_of(record)
-        self._add(record, (packed for _, packed in placed.values()))
+        self._add(record, named)
         if cut and not full:
-            self._add(record_of("note", _words(_cut_words(contents, placed), about=id_)))
-        return Stored(
-            id=id_,
-            kind=seen.kind,
-            target=seen.target,
-            started=seen.started,
-            duration=seen.duration,
-            asked=words["asked"],
-            answer=words["answer"],
-            error=words["error"],
-            made_of=seen.made_of,
-            redacted=redacted,
-            cut=cut,
-        )
+            self._add(record_of("note", _words(cut_words(placed, cut), about=id_)))
+        return stored_of(seen, id_, words, redacted=redacted, cut=cut)
 
     def _keep(self, kind: str, plain: Mapping[str, Plain]) -> None:
         if self.problem or self._closed:
@@ -307,28 +283,3 @@ class BundleJournal:
 
 def _words(text: str, **more: Plain) -> dict[str, Plain]:
     return {"at": utc_text(time.time()), "text": text, **more}
-
-
-def _cut_words(
-    contents: Mapping[str, Content], placed: Mapping[str, tuple[Mapping[str, Plain], object]]
-) -> str:
-    return ", ".join(
-        f"{name}: {placed[name][0].get('size', 0)} of {content.size} bytes are kept"
-        for name, content in contents.items()
-        if content.cut
-    )
-
-
-def _unkept(seen: Observation) -> Stored:
-    """Return *seen* as what nothing is kept of."""
-    return Stored(
-        id="",
-        kind=seen.kind,
-        target=seen.target,
-        asked=seen.asked,
-        started=seen.started,
-        duration=seen.duration,
-        answer=seen.answer,
-        error=seen.error,
-        made_of=seen.made_of,
-    )

@@ -463,6 +463,18 @@ def test_what_is_described_fits_the_schema(tmp_path):
         seen(kind="http", asked={"method": "GET", "url": "https://x/"}, answer={"status": 404}),
         seen(kind="api", asked={"service": "s3", "operation": "ListBuckets", "region": "eu"}),
         seen(kind="file", asked={"path": "/etc/x\n"}, error={"type": "Denied", "message": "no"}),
+        seen(kind="file", asked={"path": "/etc/x", "what": "stat", "by": ""}),
+        seen(asked={"command": {"sha256": "ab" * 32}}, parts={"script": b"\nset -e\n" + LONG}),
+        seen(
+            kind="api",
+            asked={"service": "s3", "operation": "GetX", "region": None, "params": {"Bucket": "b"}},
+            answer={"status": 404, "code": "NoSuchX"},
+        ),
+        seen(
+            kind="capture",
+            asked={"how": "capture", "interface": "eth1", "filter": "tcp"},
+            answer={"packets": 1},
+        ),
         seen(kind="target", asked={}, parts={}, answer=None),
         seen(kind="tls", asked={"odd": 1}, parts={"stdout": b"\xff\x00\x1b[31m"}),
     ]
@@ -479,8 +491,12 @@ def test_what_is_described_fits_the_schema(tmp_path):
         ("users", "exit code 0"),
         ("units[ssh]", "exit code 0"),
         ("GET https://x/", "HTTP 404"),
-        ("s3:ListBuckets in eu", "exit code 0"),
+        ("s3:ListBuckets() in eu", "exit code 0"),
         ("/etc/x ", "Denied: no"),
+        ("stat /etc/x", "exit code 0"),
+        ("script abababababababab: set -e", "exit code 0"),
+        ("s3:GetX(Bucket=b)", "HTTP 404 NoSuchX"),
+        ("capture on eth1: tcp", "1 packet"),
         ("opened", "answered"),
         ('{"odd":1}', "exit code 0"),
     ]
