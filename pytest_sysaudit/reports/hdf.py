@@ -92,16 +92,11 @@ def _profile(
     """Return the profile without its controls; its checksum is that of the text of all checks."""
     chosen = document["run"].get("profile") or {}
     checks = [[c["id"], c["severity"], c["source_sha256"]] for c in document["controls"]]
+    ids: dict[str, list[str]] = {str(target["name"]): [] for target in document["targets"]}
+    for name, control in places:
+        ids.setdefault(name, []).append(_id(control, name) if several else control)
     groups = [
-        {
-            "id": target["name"],
-            "title": _described(target),
-            "controls": [
-                _id(control, name) if several else control
-                for name, control in places
-                if name == target["name"]
-            ],
-        }
+        {"id": target["name"], "title": _described(target), "controls": ids[str(target["name"])]}
         for target in document["targets"]
     ]
     return {
