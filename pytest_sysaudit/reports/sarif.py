@@ -147,7 +147,7 @@ class _Run:
             result = _result(row, controls.get(row["control"], {}), key)
             if row["control"] in index:
                 result["ruleIndex"] = index[row["control"]]
-            result["locations"] = [_location(row, kinds.get(row["target"], "run"))]
+            result["locations"] = [_location(row, kinds.get(row["target"], ""))]
             if drift:  # one result without it would make all of them invalid
                 result["baselineState"] = (
                     "absent" if row["drift"] == "gone" else _BASELINE.get(row["drift"], "new")
@@ -194,7 +194,7 @@ def _location(row: Row, kind: str) -> dict[str, Plain]:
     path = str(row["check"]).partition("::")[0] or str(row["control"])
     names = filter(None, [str(row["target"]), parameters(row), str(row["resource"])])
     logical = [{"name": row["target"] or "run", "fullyQualifiedName": "/".join(names) or "run"}]
-    logical[0]["kind"] = f"{kind} target" if row["target"] else "run"
+    logical[0]["kind"] = f"{kind} target".lstrip() if row["target"] else "run"
     if row["resource"]:
         logical.append({"name": row["resource"], "kind": "resource"})
     return {

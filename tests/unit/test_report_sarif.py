@@ -157,6 +157,12 @@ def test_a_place_is_target_and_resource(tmp_path):
     assert result["message"]["text"].startswith("web1, region=eu-west-1, arn:a: is yes")
 
 
+def test_a_target_that_is_gone_has_no_kind(tmp_path):
+    gone = run_of(rich(), tmp_path)["results"][-2:]
+    kinds = [result["locations"][0]["logicalLocations"][0]["kind"] for result in gone]
+    assert kinds == ["target", "ssh target"]
+
+
 def test_fingerprints_are_about_the_thing_and_not_the_finding(tmp_path):
     def prints(**more):
         return single(tmp_path, **more)["results"][0]["partialFingerprints"]
