@@ -16,6 +16,7 @@ from pytest_sysaudit.aws.typed import from_plain, to_plain, whole
 from pytest_sysaudit.errors import Incomplete, SysauditError
 from pytest_sysaudit.evidence import faults
 from pytest_sysaudit.evidence.observation import Observation
+from pytest_sysaudit.evidence.trail import used
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.text import first_line
 
@@ -123,6 +124,7 @@ def told_again(stored: Stored, client: Any, place: str) -> Any:
         Incomplete: it was too large to be kept whole.
     """
     if "value" in stored.cut:
+        used(stored.id, redacted=True)  # a check that looked at it stands as it was recorded
         raise Incomplete(f"{place}: the recording holds only a part of the answer; see its limits")
     if "value" not in stored.parts:
         raise faults.from_plain(stored.error or {"type": "", "message": f"{place}: no answer"})

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pytest_sysaudit.errors import CannotAssess
+from pytest_sysaudit.errors import CannotAssess, Incomplete
 from pytest_sysaudit.evidence.observation import Observation
-from pytest_sysaudit.evidence.trail import collected
+from pytest_sysaudit.evidence.trail import collected, used
 from pytest_sysaudit.http import failures
 from pytest_sysaudit.http.session import TlsInfo, pack, unpack
 from pytest_sysaudit.http.suites import Suite
@@ -74,6 +74,12 @@ class FactPlayer:
             )
         if known.error is not None:
             raise failures.from_plain(known.error)
+        if known.cut:
+            used(known.id, redacted=True)  # a check that looked at it stands as it was recorded
+            raise Incomplete(
+                f"{self._target}: the recording holds only a part of the certificates of "
+                f"{asked['place']}; see its limits"
+            )
         return _value(known)
 
 

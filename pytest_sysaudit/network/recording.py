@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.evidence import faults
 from pytest_sysaudit.evidence.observation import Observation
+from pytest_sysaudit.evidence.trail import used
 from pytest_sysaudit.network import pcap
 from pytest_sysaudit.network.blank import blanked
 from pytest_sysaudit.network.capture import Recording
@@ -93,6 +94,7 @@ def recording_of(stored: Stored) -> Recording:
     trace = pcap.parse(data, told["place"]) if data else pcap.Trace(b"")
     gaps = tuple(told["gaps"])
     if "packets" in stored.cut:
+        used(stored.id, redacted=True)  # a check that looked at it stands as it was recorded
         gaps = (*gaps, f"the recording holds only {len(trace)} of {told['packets']} packets")
     return Recording(
         place=told["place"],

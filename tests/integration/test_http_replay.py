@@ -345,8 +345,9 @@ def test_an_answer_that_was_cut_in_the_recording_is_incomplete(servers):
     twice.journal.kept[:] = [
         replace(one, cut=("body",)) if "body" in one.parts else one for one in twice.journal.kept
     ]
-    with pytest.raises(CannotAssess, match="only a part of the answer"):
+    with collected() as trail, pytest.raises(CannotAssess, match="only a part of the answer"):
         twice.again().get("/")
+    assert trail.redacted
 
 
 def test_without_a_journal_nothing_is_prepared(servers, monkeypatch):

@@ -196,7 +196,9 @@ def test_a_capture_that_was_cut_in_the_recording_is_not_complete(tmp_path):
         else one
         for one in twice.journal.kept
     ]
-    capture = twice.again().sample()
+    with collected() as trail:
+        capture = twice.again().sample()
+    assert trail.redacted
     assert "the recording holds only 2 of 7 packets" in str(capture.gaps)
     with pytest.raises(Incomplete):
         assert not capture.cleartext_credentials()

@@ -20,6 +20,7 @@ from pytest_sysaudit.errors import (
     Unreachable,
 )
 from pytest_sysaudit.evidence.observation import Stored
+from pytest_sysaudit.evidence.trail import collected
 from pytest_sysaudit.http import failures
 from pytest_sysaudit.http.failures import NotListening, TlsFailed, Untrusted
 from pytest_sysaudit.http.trust import Trust
@@ -127,8 +128,12 @@ def test_classes_that_are_not_boto3s_are_not_looked_for():
 
 
 def test_an_answer_that_was_cut_is_incomplete():
-    with pytest.raises(Incomplete, match=r"payments: s3:GetBucketPolicy .* only a part"):
+    with (
+        collected() as trail,
+        pytest.raises(Incomplete, match=r"payments: s3:GetBucketPolicy .* only a part"),
+    ):
         told_again(stored(BOTO["denied"], cut=("value",)), Client, str(CALL))
+    assert trail.redacted
     with pytest.raises(CannotAssess, match="no answer"):
         told_again(stored(BOTO["denied"], parts={}, error=None), Client, str(CALL))
 
