@@ -161,30 +161,22 @@ def _three_notes(journal):
 
 def test_a_signal_while_it_writes_changes_nothing(tmp_path):
     journal = main_journal(tmp_path / "b")
-    armed, interrupted, kept = threading.Event(), 0, []
-    before = signal.signal(signal.SIGALRM, lambda *_: armed.is_set() and _interrupt())
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0007)
-    number = 0
-    while interrupted < 40:
-        number += 1
+    moments, interrupted, kept = random.Random(1), 0, []
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    for number in range(400):
         try:
-            armed.set()
+            signal.setitimer(signal.ITIMER_REAL, moments.uniform(0.00001, 0.0004))
             kept.append(journal.note(seen(f"{number}", parts={"stdout": LONG * (number % 9)})))
-            armed.clear()
+            signal.setitimer(signal.ITIMER_REAL, 0)
         except KeyboardInterrupt:
-            armed.clear()
             interrupted += 1
-    signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+    assert interrupted
     assert not journal.problem
     journal.finish({"ended": ENDED})
     found = verify(tmp_path / "b")
     assert found.complete, found.broken
     assert {each.id for each in kept} <= set(open_bundle(tmp_path / "b").observations)
-
-
-def _interrupt():
-    raise KeyboardInterrupt
 
 
 # -- no room, no permission ---------------------------------------------------------------
