@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from pytest_sysaudit.record import Plain, Severity, Verdict
@@ -43,8 +43,8 @@ _REDACTED, _CUT, _KNOWN = 1, 2, 4
 class Texts:
     """Every text once, each with a number; the empty one is 0."""
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {"": 0}
+    def __init__(self, known: Sequence[str] = ("",)) -> None:
+        self._numbers = {text: number for number, text in enumerate(known)}
 
     def add(self, text: str) -> int:
         """Return the number of *text*."""
@@ -91,41 +91,50 @@ def worst_first(document: Mapping[str, Plain]) -> list[Row]:
     return sorted(document["results"], key=place)
 
 
-def pack(document: Mapping[str, Plain], cut: int = 0) -> dict[str, Plain]:
-    """Return what the page's script needs of *document*, the worst results first.
+def packs(document: Mapping[str, Plain]) -> Iterator[dict[str, Plain]]:
+    """Yield what the page's script needs of *document*; each time one more of `CUTS` is left out.
 
     Args:
         document: as `results.schema.json` says; ``waivers``, ``attestations``, ``drift`` and
             ``evidence`` may be missing.
-        cut: how many of `CUTS` to leave out.
     """
-    texts = Texts()
     rows = worst_first(document)
+    texts, results = Texts(), dict[str, Plain]()
     controls = Names(control["id"] for control in document["controls"])
     targets = Names(target["name"] for target in document["targets"])
-    evidence = _Evidence(document, texts, cut)
-    results = {
+    places = {
         "control": [controls.add(row["control"]) for row in rows],
         "target": [targets.add(row["target"]) for row in rows],
-        **_columns(rows, texts, _start(document), cut),
-        "evidence": [evidence.numbers(row) for row in rows],
     }
+    known = _known(document)
+    known["controls"] = _with_strangers(document["controls"], "id", controls)
+    known["targets"] = _with_strangers(map(_target, document["targets"]), "name", targets)
+    for cut in range(len(CUTS)):
+        if cut in (0, _VALUES_OF_QUIET):
+            texts = Texts()
+            results = _columns(rows, texts, _start(document), cut)
+        evidence = _Evidence(document, Texts(texts.values()), cut)
+        named = [evidence.numbers(row) for row in rows]
+        yield {
+            **known,
+            "results": {**places, **results, "evidence": named},
+            "evidence": evidence.columns(),
+            "cuts": list(CUTS[1 : cut + 1]),
+            "texts": evidence.texts.values(),
+        }
+
+
+def _known(document: Mapping[str, Plain]) -> dict[str, Plain]:
     return {
         "verdicts": list(WORDS),
         "words": list(WORDS.values()),
         "severities": SEVERITIES,
         "states": list(STATES),
         "begin": _start(document),
-        "controls": _with_strangers(document["controls"], "id", controls),
-        "targets": _with_strangers(map(_target, document["targets"]), "name", targets),
-        "results": results,
-        "evidence": evidence.columns(),
         "waivers": clean(document.get("waivers")),
         "attestations": clean(document.get("attestations")),
         "drift": clean(document.get("drift")),
         "coverage": _coverage(document),
-        "cuts": list(CUTS[1 : cut + 1]),
-        "texts": texts.values(),
     }
 
 
@@ -157,7 +166,7 @@ class _Evidence:
     def __init__(self, document: Mapping[str, Plain], texts: Texts, cut: int) -> None:
         self._known: Mapping[str, Row] = document.get("evidence") or {}
         self._begin = _start(document)
-        self._texts = texts
+        self.texts = texts
         self._cut = cut
         self._numbers = Names(())
         self._shown: set[str] = set()
@@ -186,7 +195,7 @@ class _Evidence:
     def columns(self) -> dict[str, Plain]:
         """Return the observations by column; those without details have flags 0."""
         names = self._numbers.all()
-        add = self._texts.add
+        add = self.texts.add
         rows = [self._known[name] if name in self._shown else _NOTHING for name in names]
         return {
             "id": [clean_text(name) for name in names],

@@ -37,7 +37,21 @@ _FLAGS = (
     "--remote-debugging-pipe",
 )
 _PATIENCE = 60.0
-_KEYS = {"Enter": 13, "Escape": 27, " ": 32, "ArrowUp": 38, "ArrowDown": 40, "Tab": 9}
+_KEYS = {
+    "Tab": 9,
+    "Enter": 13,
+    "Escape": 27,
+    " ": 32,
+    "PageUp": 33,
+    "PageDown": 34,
+    "End": 35,
+    "Home": 36,
+    "ArrowLeft": 37,
+    "ArrowUp": 38,
+    "ArrowRight": 39,
+    "ArrowDown": 40,
+}
+_CONTROL = 2  # of the modifiers of a key
 
 
 class BrowserError(Exception):
@@ -57,6 +71,7 @@ class Browser:
         self._buffer = b""
         self._patience = _PATIENCE
         self._session = ""
+        self._early: list[str] = []
         self._start(folder)
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
@@ -123,15 +138,19 @@ class Browser:
         """Type *text* into whatever has the focus."""
         self._call("Input.insertText", text=text)
 
-    def press(self, key: str) -> None:
+    def press(self, key: str, *, control: bool = False) -> None:
         """Press one key."""
         text = {"text": "\r"} if key == "Enter" else {"text": key} if len(key) == 1 else {}
         code = {"key": key, "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0]))}
+        if control:
+            text, code = {}, {**code, "modifiers": _CONTROL}
         self._call("Input.dispatchKeyEvent", type="keyDown", **code, **text)
         self._call("Input.dispatchKeyEvent", type="keyUp", **code)
 
-    def emulate(self, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        """Set the size of the window and the colour scheme."""
+    def emulate(
+        self, *, width: int = 1280, height: int = 900, dark: bool = False, paper: bool = False
+    ) -> None:
+        """Set the size of the window, the colour scheme, and whether it is paper."""
         self._call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -140,7 +159,17 @@ class Browser:
             mobile=False,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._call("Emulation.setEmulatedMedia", features=[scheme])
+        media = "print" if paper else ""
+        self._call("Emulation.setEmulatedMedia", media=media, features=[scheme])
+
+    def before_scripts(self, code: str | None) -> None:
+        """Run *code* before the scripts of the pages opened from now on; None: no more."""
+        for name in self._early:
+            self._call("Page.removeScriptToEvaluateOnNewDocument", identifier=name)
+        self._early.clear()
+        if code is not None:
+            answer = self._call("Page.addScriptToEvaluateOnNewDocument", source=code)
+            self._early.append(answer["identifier"])
 
     def disable_script(self) -> None:
         """Run no script of the pages opened from now on."""

@@ -301,16 +301,17 @@ def test_a_page_that_would_be_too_large_leaves_out_as_little_as_will_do(monkeypa
         one["excerpt"] = chance.randbytes(900).hex()
     for row in made["results"]:
         row["observed"] = chance.randbytes(99).hex()
+    monkeypatch.setattr(html, "EACH", 0)
     sizes = []
-    for count in range(len(html_data.CUTS)):
-        monkeypatch.setattr(html, "CUTS", html_data.CUTS[: count + 1])
-        monkeypatch.setattr(html, "LIMIT", 0)
-        monkeypatch.setattr(html, "EACH", 0)
-        whole = html.render(made)
-        assert html.data_of(whole)["cuts"] == list(html_data.CUTS[1 : count + 1])
-        sizes.append(len(whole))
-    assert sizes == sorted(sizes, reverse=True)
-    monkeypatch.setattr(html, "CUTS", html_data.CUTS)
+    for data in html_data.packs(made):
+        monkeypatch.setattr(html, "packs", lambda _document, data=data: [data])
+        sizes.append(len(html.render(made)))
+    monkeypatch.setattr(html, "packs", html_data.packs)
+    assert sizes == sorted(set(sizes), reverse=True)
     for count, size in enumerate(sizes):
         monkeypatch.setattr(html, "LIMIT", size)
-        assert len(html.data_of(html.render(made))["cuts"]) == count
+        whole = html.render(made)
+        assert len(whole) == size
+        assert html.data_of(whole)["cuts"] == list(html_data.CUTS[1 : count + 1])
+    monkeypatch.setattr(html, "LIMIT", 1)
+    assert len(html.render(made)) == sizes[-1]

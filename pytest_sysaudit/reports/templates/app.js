@@ -23,6 +23,7 @@ let view = { name: "" };
 let address = location.hash;
 let entry = "";
 let returning = false;
+let searching = false;
 
 const show = (back) => {
   const [name, query] = location.hash.slice(2).split("?", 2);
@@ -62,6 +63,13 @@ const follow = () => {
   heading.focus({ preventScroll: true });
   window.scrollTo(0, scrolls.get(entry) || 0);
   if (back) view.again?.();
+  if (searching && view.search) search();
+};
+
+const search = () => {
+  searching = false;
+  view.search.focus();
+  view.search.select();
 };
 
 const keep = (hash) => {
@@ -79,12 +87,9 @@ const keys = (event) => {
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
   if (event.key === "/" && !typing) {
     event.preventDefault();
-    if (!view.search) location.hash = "#/list";
-    // the view is there with the next event of the address
-    setTimeout(() => {
-      view.search?.focus();
-      view.search?.select();
-    });
+    searching = true;
+    if (view.search) search();
+    else location.hash = "#/list";
   }
   if (event.key === "Escape" && view.back) goBack();
   else if (event.key === "Escape" && typing) event.target.blur();
