@@ -52,12 +52,12 @@ class Gauge:
 def write(document: Mapping[str, Plain], path: Path) -> None:
     """Write *document* to *path*."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for gauge in (*_of_results(document), *_of_run(document), *_of_parts(document)):
-            file.writelines(gauge.lines())
+        for part in (_of_results, _of_targets, _of_run, _of_parts):
+            for gauge in part(document):
+                file.writelines(gauge.lines())
 
 
 def _of_results(document: Mapping[str, Plain]) -> Iterator[Gauge]:
-    summary = document["summary"]
     severities = {name: severity_of(c) for name, c in controls_of(document).items()}
     counts = Counter(
         (severities.get(row["control"], Severity.MEDIUM.value), row["verdict"])
@@ -72,8 +72,21 @@ def _of_results(document: Mapping[str, Plain]) -> Iterator[Gauge]:
             for verdict in Verdict
         ],
     )
+    yield Gauge(
+        "framework_results",
+        "Results of the last audit by framework.",
+        [
+            ({"framework": name, "verdict": verdict}, count)
+            for name, found in document["summary"]["by_framework"].items()
+            for verdict, count in found.items()
+        ],
+    )
+
+
+def _of_targets(document: Mapping[str, Plain]) -> Iterator[Gauge]:
+    by_target = document["summary"]["by_target"]
     kinds = {target["name"]: target["kind"] for target in document["targets"]}
-    shown = sorted(summary["by_target"].items(), key=_gravity)[:_MOST_TARGETS]
+    shown = sorted(by_target.items(), key=_gravity)[:_MOST_TARGETS]
     yield Gauge(
         "target_results",
         "Results of the last audit by target.",
@@ -86,16 +99,13 @@ def _of_results(document: Mapping[str, Plain]) -> Iterator[Gauge]:
     yield Gauge(
         "targets_not_shown",
         "Targets without series of their own; there are too many.",
-        [({}, len(summary["by_target"]) - len(shown))],
+        [({}, len(by_target) - len(shown))],
     )
+    tried = [t for t in document["targets"] if t["reachable"] is not None][:_MOST_TARGETS]
     yield Gauge(
-        "framework_results",
-        "Results of the last audit by framework.",
-        [
-            ({"framework": name, "verdict": verdict}, count)
-            for name, found in summary["by_framework"].items()
-            for verdict, count in found.items()
-        ],
+        "target_reachable",
+        "Whether the target could be reached.",
+        [({"target": t["name"], "kind": t["kind"]}, t["reachable"]) for t in tried],
     )
 
 
@@ -106,12 +116,6 @@ def _gravity(entry: tuple[str, Mapping[str, int]]) -> tuple[int, int, str]:
 
 def _of_run(document: Mapping[str, Plain]) -> Iterator[Gauge]:
     run, gate = document["run"], document["summary"]["gate"]
-    tried = [t for t in document["targets"] if t["reachable"] is not None][:_MOST_TARGETS]
-    yield Gauge(
-        "target_reachable",
-        "Whether the target could be reached.",
-        [({"target": t["name"], "kind": t["kind"]}, t["reachable"]) for t in tried],
-    )
     yield Gauge("gate_broken", "1: the gate of the last audit broke.", [({}, gate["broken"])])
     rules = gate.get("rules") or ()
     for name, text in (("found", "What a rule of the gate counts."), ("limit", "What it allows.")):
