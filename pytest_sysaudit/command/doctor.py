@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,7 @@ def _connected(found: LoadedInventory | None, expressions: tuple[str, ...]) -> I
 
 def _opened(connections: Connections, target: Target, clean: Callable[[str], str]) -> Finding:
     from pytest_sysaudit.command.probes import ABSENT, MISSING, OK, Finding
+    from pytest_sysaudit.command.waiting import heard
     from pytest_sysaudit.errors import SysauditError
 
     name = f"target {target.name}"
@@ -109,7 +111,7 @@ def _opened(connections: Connections, target: Target, clean: Callable[[str], str
         return Finding(name, ABSENT, "is a stand-in, which runs during an audit only")
     openers = {"aws": connections.aws, "http": connections.http, "network": connections.network}
     try:
-        openers.get(target.kind, connections.host)(target)
+        heard(partial(openers.get(target.kind, connections.host), target))
     except SysauditError as error:
         reason = clean(first_line(str(error))).removeprefix(f"{target.name}: ")
         return Finding(name, MISSING, f"not reached: {reason}")

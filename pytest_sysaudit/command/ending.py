@@ -57,7 +57,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
     try:
         code = _judged(sysaudit, arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is where somebody closed it before
+            sys.stdout.flush()
     except BrokenPipeError:
         _forget_output()
         return CLOSED_PIPE

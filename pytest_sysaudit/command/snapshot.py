@@ -121,6 +121,7 @@ def _take(
 ) -> tuple[str, list[Section], list[Missing]]:
     from pytest_sysaudit.command.sections import record
     from pytest_sysaudit.command.sketch import module
+    from pytest_sysaudit.command.waiting import heard
     from pytest_sysaudit.connections import Connections
     from pytest_sysaudit.evidence.redact import Redactor
     from pytest_sysaudit.inventory.secrets import Secrets
@@ -129,8 +130,8 @@ def _take(
     redactor = Redactor()
     connections = Connections(found.targets, Secrets(redactor))
     try:
-        host = connections.host(target)
-        sections, missing = record(host.facts, redactor, wanted, versions=versions)
+        host = heard(lambda: connections.host(target))
+        sections, missing = heard(lambda: record(host.facts, redactor, wanted, versions=versions))
         identity = redactor.text(str(host.identity.get("os", "")))
     finally:
         connections.close()
