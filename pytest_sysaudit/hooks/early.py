@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     if read_checks(config, items):
         engage(config)
-        sort_by_target(config, items)
+    sort_by_target(config, items)
 
 
 def may_be_check(item: pytest.Item) -> bool:
