@@ -220,7 +220,7 @@ def test_findings_keep_their_uuid_and_observations_are_of_a_run(tmp_path):
     [
         ("nist-800-53", "AC-6(2)", ["ac-6.2"]),
         ("nist-800-53", "AC-6 (10)", ["ac-6.10"]),
-        ("nist-800-53r5", "CM-07", ["cm-7"]),
+        ("nist-800-53r5", "CM-07(03)", ["cm-7.3"]),
         ("NIST-SP-800-53", "SC-8a", ["sc-8"]),
         ("nist-800-171", "3.1.1", []),
         ("cis", "AC-6", []),

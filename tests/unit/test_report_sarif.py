@@ -157,6 +157,20 @@ def test_a_place_is_target_and_resource(tmp_path):
     assert result["message"]["text"].startswith("web1, region=eu-west-1, arn:a: is yes")
 
 
+@pytest.mark.parametrize(
+    ("check", "uri"),
+    [
+        ("/a b/t\u00fcr.py::test_x", "a%20b/t%C3%BCr.py"),
+        ("a/b.py", "a/b.py"),
+        ("", "ssh.root-login"),
+        ("a?b#c.py::x", "a%3Fb%23c.py"),
+    ],
+)
+def test_the_file_of_a_check_is_a_relative_uri(tmp_path, check, uri):
+    (result,) = single(tmp_path, check=check)["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
 def test_a_target_that_is_gone_has_no_kind(tmp_path):
     gone = run_of(rich(), tmp_path)["results"][-2:]
     kinds = [result["locations"][0]["logicalLocations"][0]["kind"] for result in gone]
