@@ -12,7 +12,7 @@ from pytest_sysaudit.compliance.reading import Reader
 from pytest_sysaudit.compliance.scope import World, by_control
 from pytest_sysaudit.errors import Problem
 from pytest_sysaudit.inventory.build import Loc
-from pytest_sysaudit.inventory.select import Named, Selector
+from pytest_sysaudit.inventory.select import Named, Part, Selector
 from pytest_sysaudit.inventory.yaml import Document
 from pytest_sysaudit.record import Plain, Verdict
 
@@ -124,11 +124,14 @@ def overlaps(waivers: Sequence[Waiver], targets: Iterable[Named]) -> Iterator[Pr
         targets: every target that there is.
     """
     world = list(targets)
+    chosen: dict[tuple[Part, ...], list[str]] = {}
+    for waiver in waivers:
+        if (parts := waiver.targets.parts) not in chosen:
+            chosen[parts] = [t.name for t in world if waiver.targets.matches(t)]
     for same in by_control(waivers).values():
         for number, waiver in enumerate(same):
             for earlier in same[:number]:
-                where = _common(waiver, earlier, world)
-                if where:
+                if where := _common(waiver, earlier, chosen):
                     message = (
                         f"{earlier.place} waives {waiver.control} on {where} already; "
                         "let one waiver hold there, and change that one to renew it"
@@ -137,14 +140,14 @@ def overlaps(waivers: Sequence[Waiver], targets: Iterable[Named]) -> Iterator[Pr
                     break
 
 
-def _common(one: Waiver, other: Waiver, targets: Iterable[Named]) -> str:
+def _common(one: Waiver, other: Waiver, chosen: Mapping[tuple[Part, ...], Sequence[str]]) -> str:
     """Return where both hold, or ""."""
     if one.resource and other.resource and one.resource != other.resource:
         return ""
     if one.targets.parts == other.targets.parts:
         return one.targets.expression
-    both = (t.name for t in targets if one.targets.matches(t) and other.targets.matches(t))
-    return next(both, "")
+    others = frozenset(chosen[other.targets.parts])
+    return next((name for name in chosen[one.targets.parts] if name in others), "")
 
 
 class Waivers:

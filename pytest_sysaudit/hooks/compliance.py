@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import pytest
 
 from pytest_sysaudit.audit import Audit, Row
 from pytest_sysaudit.audit import judge as judge_plain
+from pytest_sysaudit.clock import now
 from pytest_sysaudit.compliance.attestations import Answer, Attestations
 from pytest_sysaudit.compliance.drift import compare
 from pytest_sysaudit.compliance.gate import Judgement
@@ -21,7 +22,6 @@ from pytest_sysaudit.compliance.scope import Place, World
 from pytest_sysaudit.compliance.waivers import Waivers, overlaps
 from pytest_sysaudit.errors import ComplianceError, SysauditError
 from pytest_sysaudit.hooks.check import Check
-from pytest_sysaudit.hooks.keys import state_of
 from pytest_sysaudit.record import Control, Plain, Verdict
 from pytest_sysaudit.text import plural
 
@@ -40,9 +40,7 @@ def compliance_of(config: pytest.Config) -> Compliance:
         SysauditError: a file or a setting cannot be used.
     """
     if compliance_key not in config.stash:
-        # in a lane `clock.now` may be another
-        now = datetime.fromtimestamp(state_of(config).started, UTC)
-        config.stash[compliance_key] = Compliance(_load(config), now, _expiring_days(config))
+        config.stash[compliance_key] = Compliance(_load(config), now(), _expiring_days(config))
     return config.stash[compliance_key]
 
 
