@@ -168,6 +168,7 @@ def test_every_key_of_an_inventory_stands_in_an_example_and_in_the_reference():
     given = {
         "Inventory": [data],
         "Defaults": [data["defaults"]],
+        "Evidence": [data["evidence"]],
         "Group": parts["groups"],
         "Host": parts["hosts"],
         "Become": [host.get("become", {}) for host in parts["hosts"]],
