@@ -13,7 +13,6 @@ something manual is ``skipped``.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -22,49 +21,67 @@ from itertools import groupby
 from pathlib import Path
 
 from pytest_sysaudit.record import Plain, Severity, Verdict, worst
-from pytest_sysaudit.reports.plain import as_text
 from pytest_sysaudit.reports.status import STATUSES, WEIGHTS
+from pytest_sysaudit.reports.streams import Items, Members, compact, pieces
+from pytest_sysaudit.reports.telling import (
+    Row,
+    controls_of,
+    finding,
+    justification,
+    numbers,
+    place_of,
+    severity_of,
+)
 from pytest_sysaudit.text import first_line, plural
 
 #: What the file says of the run as it is in the json report.
 _PASSED_THROUGH = ("schema", "run", "targets", "waivers", "attestations", "drift", "summary")
+#: The frameworks whose numbers are NIST's; what follows is a revision.
+_NIST = "nist-800-53"
 _ATTESTED = {"pass": "passed", "fail": "failed"}
-Row = Mapping[str, Plain]
 
 
 def write(document: Mapping[str, Plain], path: Path) -> None:
     """Write *document* to *path*."""
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(_pieces(document))
+    with path.open("wb") as file:
+        file.writelines(pieces(Members(_file(document))))
 
 
-def render(document: Mapping[str, Plain]) -> str:
+def render(document: Mapping[str, Plain]) -> bytes:
     """Return *document* as exec-json."""
-    return "".join(_pieces(document))
+    return b"".join(pieces(Members(_file(document))))
 
 
-def _pieces(document: Mapping[str, Plain]) -> Iterator[str]:
-    """Yield the JSON, a control a line, so that only one of them is in memory."""
-    places = _places(document)
+def _file(document: Mapping[str, Plain]) -> Iterator[tuple[str, Plain]]:
+    """Yield the parts of the file; what is counted while controls are written comes after them."""
+    run, places = document["run"], _places(document)
     several = len({target for target, _ in places} | {t["name"] for t in document["targets"]}) > 1
-    controls = {control["id"]: control for control in document["controls"]}
-    version = str(document["run"].get("versions", {}).get("pytest-sysaudit", ""))
-    yield f'{{"platform": {_json(_platform(document, version))},\n"version": {_json(version)},\n'
-    profile = _json(_profile(document, places, version, several=several))
-    yield f'"profiles": [{profile[:-1]}, "controls": ['
+    version = str(run.get("versions", {}).get("pytest-sysaudit", ""))
     counts: Counter[str] = Counter()
-    start = "\n"
+    yield "platform", _platform(document, version)
+    yield "version", version
+    profile = _profile(document, places, version, several=several)
+    controls = Items(_controls(document, places, counts, several=several))
+    yield "profiles", Items([Members([*profile.items(), ("controls", controls)])])
+    yield "statistics", _statistics(run, counts)
+    yield "passthrough", {name: document[name] for name in _PASSED_THROUGH if name in document}
+
+
+def _controls(
+    document: Mapping[str, Plain],
+    places: Mapping[tuple[str, str], Sequence[Row]],
+    counts: Counter[str],
+    *,
+    several: bool,
+) -> Iterator[dict[str, Plain]]:
+    """Yield every control of every target, and count what becomes of them in *counts*."""
+    known, started = controls_of(document), str(document["run"].get("started", ""))
     for (target, name), rows in places.items():
-        known = controls.get(name) or {"id": name}
-        control = _control(known, target, rows, str(document["run"].get("started", "")))
+        control = _control(known.get(name) or {"id": name}, target, rows, started)
         if several:
             control["id"] = _id(name, target)
         counts[STATUSES[_worst(rows)].hdf_status] += 1
-        yield f"{start}{_json(control)}"
-        start = ",\n"
-    yield f']}}],\n"statistics": {_json(_statistics(document["run"], counts))},\n'
-    through = {name: document[name] for name in _PASSED_THROUGH if name in document}
-    yield f'"passthrough": {_json(through)}}}\n'
+        yield control
 
 
 def _places(document: Mapping[str, Plain]) -> dict[tuple[str, str], list[Row]]:
@@ -104,7 +121,7 @@ def _profile(
         "title": f"pytest-sysaudit, run {document['run'].get('id', '')}",
         "summary": f"{plural(len(checks), 'control')} on {plural(len(groups), 'target')}",
         "version": version,
-        "sha256": sha256(_json(checks).encode()).hexdigest(),
+        "sha256": sha256(compact(checks)).hexdigest(),
         "status": "loaded",
         "supports": [],
         "attributes": [],
@@ -128,7 +145,7 @@ def _id(control: str, target: str) -> str:
 
 def _control(control: Row, target: str, rows: Sequence[Row], started: str) -> dict[str, Plain]:
     verdict = _worst(rows)
-    status, severity = STATUSES[verdict], str(control.get("severity", Severity.MEDIUM.value))
+    status, severity = STATUSES[verdict], severity_of(control)
     source = str(control.get("source") or rows[0]["check"])
     why, reason = str(control.get("rationale", "")), first_line(str(rows[0]["message"]))
     # What does not apply has no other text in Heimdall than the control's description.
@@ -144,11 +161,7 @@ def _control(control: Row, target: str, rows: Sequence[Row], started: str) -> di
         "desc": desc,
         "descriptions": [{"label": k, "data": text} for k, text in texts.items() if text],
         "impact": 0 if status.hdf_no_impact else WEIGHTS[severity].hdf_impact,
-        "refs": [
-            {"ref": f"{name} {number}"}
-            for name, numbers in control.get("frameworks", {}).items()
-            for number in numbers
-        ],
+        "refs": [{"ref": f"{framework} {number}"} for framework, number in numbers(control)],
         "tags": _tags(control, target, severity),
         "code": f"# {texts['check']}",
         "source_location": {"ref": source.partition("::")[0], "line": None},
@@ -163,10 +176,9 @@ def _worst(rows: Sequence[Row]) -> Verdict:
 
 
 def _tags(control: Row, target: str, severity: str) -> dict[str, Plain]:
-    frameworks: Mapping[str, Sequence[str]] = control.get("frameworks", {})
-    nist = [n for name, ns in frameworks.items() if name.startswith("nist-800-53") for n in ns]
+    nist = [number for framework, number in numbers(control) if framework.startswith(_NIST)]
     return {
-        **frameworks,
+        **(control.get("frameworks") or {}),
         # Heimdall's lowest is none. Its impact of 0.1, since 0 would be "not applicable", is low.
         "severity": "none" if severity == Severity.INFO.value else severity,
         **({"nist": nist} if nist else {}),
@@ -184,7 +196,7 @@ def _waiver(rows: Sequence[Row]) -> dict[str, Plain]:
                 f"{name}: {waiver[name]}" for name in ("approver", "ticket") if waiver.get(name)
             ]
             return {
-                "justification": str(waiver.get("reason") or waiver.get("justification") or ""),
+                "justification": justification(waiver),
                 "expiration_date": str(waiver.get("expires") or "") or None,
                 "run": True,
                 "skipped_due_to_waiver": False,
@@ -218,14 +230,12 @@ def _frequency(attestation: Row) -> str:
 
 def _result(row: Row, control: Row, verdict: Verdict, started: str) -> dict[str, Plain]:
     status = STATUSES[row["verdict"]]
-    params = [f"{name}={value}" for name, value in row["params"].items()]
-    place = [f"target: {row['target']}"] if row["target"] else []
-    place += [*params, *([row["resource"]] if row["resource"] else [])]
+    place = place_of(row)
     title = str(control.get("title") or control["id"])
-    message = _message(row)
+    message = finding(row)
     result: dict[str, Plain] = {
         "status": status.hdf_status,
-        "code_desc": ", ".join(map(str, [*place, title])),
+        "code_desc": f"target: {place}, {title}" if place else title,
         "start_time": row["started"] or started,
         "run_time": row["duration"],
         "resource_id": str(row["resource"] or row["target"]),
@@ -242,16 +252,6 @@ def _result(row: Row, control: Row, verdict: Verdict, started: str) -> dict[str,
     return {**result, **{n: row[n] for n in ("evidence", "drift") if row.get(n)}}
 
 
-def _message(row: Row) -> str:
-    parts = [str(row["message"])]
-    parts += [
-        f"{name.capitalize()}:\n{as_text(row[name])}"
-        for name in ("expected", "observed")
-        if row.get(name) is not None
-    ]
-    return "\n\n".join(filter(None, parts))
-
-
 def _statistics(run: Row, counts: Mapping[str, int]) -> dict[str, Plain]:
     controls = {name: {"total": counts.get(name, 0)} for name in ("passed", "skipped", "failed")}
     return {
@@ -266,7 +266,3 @@ def _seconds(start: Plain, end: Plain) -> float | None:
         return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
     except (TypeError, ValueError):
         return None
-
-
-def _json(value: Plain) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)

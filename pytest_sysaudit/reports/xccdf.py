@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
-from pytest_sysaudit.record import Plain, Severity
+from pytest_sysaudit.record import Plain
 from pytest_sysaudit.reports.profile import profile_lines
 from pytest_sysaudit.reports.status import WEIGHTS
+from pytest_sysaudit.reports.telling import Row, controls_of, numbers, severity_of
 from pytest_sysaudit.reports.xccdf_names import CHECKS, add, time_of, urn, xccdf_id
 from pytest_sysaudit.reports.xccdf_results import Audit, check_of, test_results
 from pytest_sysaudit.text import plural
@@ -27,7 +28,6 @@ _HOSTS = {"local", "ssh", "testinfra"}
 #: have nothing at all to say of it, and of this form they say that the newer is preferred.
 _LINUX = "cpe:/o:linux:linux_kernel"
 _SCORES = ("urn:xccdf:scoring:default", "urn:xccdf:scoring:flat")
-Row = Mapping[str, Plain]
 
 
 def write(document: Mapping[str, Plain], path: Path) -> None:
@@ -78,8 +78,8 @@ def _xml(element: ET.Element) -> bytes:
 def _controls(document: Mapping[str, Plain]) -> dict[str, Row]:
     """Return every control by its id, sorted, those that only results name among them."""
     named = {str(row["control"]): {"id": row["control"]} for row in document["results"]}
-    known = {str(control["id"]): control for control in document["controls"]}
-    return dict(sorted((named | known).items(), key=lambda item: (_family(item[1]), item[0])))
+    found = named | controls_of(document)
+    return dict(sorted(found.items(), key=lambda item: (_family(item[1]), item[0])))
 
 
 def _family(control: Row) -> str:
@@ -121,20 +121,20 @@ def _leaf(tag: str, text: str | None = None, **attributes: str) -> ET.Element:
 
 
 def _rule(control: Row, *, multiple: bool) -> ET.Element:
-    severity = WEIGHTS[str(control.get("severity", Severity.MEDIUM.value))].xccdf
-    attributes = {"id": xccdf_id("rule", control["id"]), "severity": severity}
+    severity = severity_of(control)
+    attributes = {"id": xccdf_id("rule", control["id"]), "severity": WEIGHTS[severity].xccdf}
     rule = ET.Element("Rule", attributes | ({"multiple": "true"} if multiple else {}))
     title = control.get("title") or control["id"]
     add(rule, "title", title)
-    add(rule, "description", f"{title} ({control.get('severity') or 'medium'})")
-    for framework, numbers in control.get("frameworks", {}).items():
-        for number in numbers:
-            add(rule, "reference", number, href=urn("framework", framework))
+    add(rule, "description", f"{title} ({severity})")
+    for framework, number in numbers(control):
+        add(rule, "reference", number, href=urn("framework", framework))
     if control.get("rationale"):
         add(rule, "rationale", control["rationale"])
     add(rule, "ident", control["id"], system=urn("control"))
-    for number in control.get("frameworks", {}).get("cci", ()):
-        add(rule, "ident", number, system="http://cyber.mil/cci")
+    for framework, number in numbers(control):
+        if framework == "cci":
+            add(rule, "ident", number, system="http://cyber.mil/cci")
     if control.get("remediation"):
         add(rule, "fixtext", control["remediation"])
     if control.get("source"):

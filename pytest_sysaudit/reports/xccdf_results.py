@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from pytest_sysaudit.record import Plain, Severity, Verdict
+from pytest_sysaudit.record import Plain, Verdict
 from pytest_sysaudit.reports.status import STATUSES, WEIGHTS
+from pytest_sysaudit.reports.telling import Row, justification, severity_of
 from pytest_sysaudit.reports.xccdf_names import CHECKS, add, text_of, time_of, urn, xccdf_id
 
 #: What the message of a row is, by its verdict; the text of other verdicts informs only.
@@ -18,7 +19,6 @@ _GRAVE = {
     Verdict.WAIVED.value: "warning",
 }
 _HOST_NAME = "urn:xccdf:fact:asset:identifier:host_name"
-Row = Mapping[str, Plain]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _facts(target: Row, identity: Row) -> Iterator[tuple[str, Plain]]:
 def _rule_result(audit: Audit, row: Row, *, overridden: bool) -> ET.Element:
     run, control = audit.run, audit.controls[str(row["control"])]
     status = STATUSES[row["verdict"]]
-    severity = WEIGHTS[str(control.get("severity", Severity.MEDIUM.value))].xccdf
+    severity = WEIGHTS[severity_of(control)].xccdf
     time = time_of(row["started"], time_of(run.get("started")))
     result = ET.Element(
         "rule-result",
@@ -161,11 +161,10 @@ def _override(result: ET.Element, row: Row, time: str) -> None:
 
 def _acceptance(row: Row) -> str:
     waiver: Row = row["waiver"] or {}
-    reason = waiver.get("reason") or waiver.get("justification") or "no reason given"
     said = [f"accepted until {waiver['expires']}" if waiver.get("expires") else "accepted"]
     said += [f"by {waiver['approver']}"] if waiver.get("approver") else []
     said += [f"{name} {waiver[name]}" for name in ("ticket", "place") if waiver.get(name)]
-    return f"{', '.join(said)}: {reason}"
+    return f"{', '.join(said)}: {justification(waiver)}"
 
 
 def _said(row: Row) -> Iterator[str]:

@@ -91,7 +91,7 @@ def shown(reader, tmp_path):
     return show
 
 
-@pytest.mark.parametrize("make", [sample, rich, nasty, lambda: document.build(RUN, [], [], [])])
+@pytest.mark.parametrize("make", [sample, rich, nasty, lambda: document.build({}, [], [], [])])
 def test_heimdall_reads_it_and_shows_every_control_of_every_target(shown, make):
     built = make()
     places = {(r["target"], r["control"]) for r in built["results"]}
