@@ -66,7 +66,7 @@ class CaptureRecorder:
         )
 
     def failed(
-        self, asked: Mapping[str, Plain], error: Exception, started: float, when: str = START
+        self, asked: Mapping[str, Plain], error: BaseException, started: float, when: str = START
     ) -> None:
         """Keep why there is no capture, and *when* that came up."""
         self._note(

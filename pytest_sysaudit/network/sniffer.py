@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 1 << 30
 MANY = 50  # addresses in one capture filter
+#: What ends the run: nothing comes after it in the recording.
+_ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 LOOK = 0.02  # seconds between looks at what has come
 
 
@@ -125,8 +127,8 @@ class Sniffer:
                 yield capture
                 when = STOP
                 recording = wait(recorder.stop)
-        except Exception as error:
-            if self._kept is not None:
+        except BaseException as error:  # pytest's own are no Exception
+            if self._kept is not None and not isinstance(error, _ENDS):
                 self._kept.failed(asked, error, started, when)
             raise
         if self._kept is not None:
