@@ -14,6 +14,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import click
+
 import pytest_sysaudit
 from pytest_sysaudit import hookspecs
 from pytest_sysaudit.compliance import coverage
@@ -335,7 +337,49 @@ def facts() -> str:
     return _table(["table", "what it says"], rows)
 
 
+def commands() -> str:
+    """Every command of `sysaudit`: how it is typed, what it does, its options, examples."""
+    from pytest_sysaudit.command.group import sysaudit
+
+    return "\n".join(_command(way, found) for way, found in _commands(sysaudit, ("sysaudit",)))
+
+
+def _commands(group: Any, way: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Any]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        yield (*way, name), found
+        if isinstance(found, click.Group):
+            yield from _commands(found, (*way, name))
+
+
+def _command(way: tuple[str, ...], command: Any) -> str:
+    arguments = [one for one in command.params if isinstance(one, click.Argument)]
+    found = [one for one in command.params if isinstance(one, click.Option)]
+    words = [*way, *(["[OPTIONS]"] if found else [])]
+    if isinstance(command, click.Group):
+        words.append("COMMAND")
+    words += [one.make_metavar(click.Context(command)) for one in arguments]
+    parts = [f"{'#' * len(way)} {' '.join(way)}", _code(" ".join(words))]
+    parts.append(inspect.cleandoc(command.help or ""))
+    if found:
+        rows = [[_option_name(one), one.help or ""] for one in found]
+        parts.append(_table(["option", "meaning"], rows))
+    lines = [line.strip() for line in (command.epilog or "").splitlines()[2:]]
+    parts.append("```console\n" + "\n".join(f"$ {line}" for line in lines) + "\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _option_name(option: Any) -> str:
+    names = ", ".join([*option.opts, *option.secondary_opts])
+    if option.is_flag:
+        return _code(names)
+    choices = getattr(option.type, "choices", None)
+    return _code(f"{names} {'|'.join(map(str, choices)) if choices else option.metavar}")
+
+
 MAKERS: dict[str, Callable[..., str]] = {
+    "commands": commands,
     "controls": controls,
     "counts": counts,
     "profiles": profiles,
