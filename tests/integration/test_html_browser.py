@@ -644,10 +644,22 @@ def test_a_filtered_list_prints_what_it_shows_and_a_finding_itself(go):
     page.eval("window.dispatchEvent(new Event('beforeprint'))")
     printed = "document.querySelectorAll('#paper article').length"
     assert page.eval(printed) == len(wanted(verdict=["fail"], target=["web2"]))
-    page = go(FINDING)
+    for view, part in ((FINDING, "#page article"), ("#/waivers", "#page table")):
+        page = go(view, paper=True)
+        page.eval("window.dispatchEvent(new Event('beforeprint'))")
+        assert page.eval(printed) == 0
+        assert page.eval(f"document.querySelector('{part}').checkVisibility()") is True
+        assert page.eval("document.querySelector('#overview').checkVisibility()") is False
+
+
+def test_the_page_of_a_target_prints_its_results_in_full(go):
+    page = go("#/target?name=web2", paper=True)
     page.eval("window.dispatchEvent(new Event('beforeprint'))")
-    assert page.eval(printed) == 0
-    assert page.eval("document.querySelector('#page article').checkVisibility()") is True
+    printed = "document.querySelectorAll('#paper article').length"
+    assert page.eval(printed) == len(wanted(target=["web2"]))
+    seen = "document.querySelector('%s').checkVisibility()"
+    parts = ("#page h2", ".list", "#overview")
+    assert [page.eval(seen % part) for part in parts] == [True, False, False]
 
 
 def test_it_can_be_printed(go, tmp_path):

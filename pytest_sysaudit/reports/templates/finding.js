@@ -164,5 +164,5 @@ const findingView = (query, page) => {
     ),
     finding(row),
   );
-  return { back: trail.back, single: true };
+  return { back: trail.back };
 };
