@@ -13,6 +13,7 @@ from pytest_sysaudit.evidence.observation import Journal, Observation, Player, S
 from pytest_sysaudit.evidence.redact import MASK
 from pytest_sysaudit.evidence.trail import collected, passed_on, used
 from pytest_sysaudit.facts import codec
+from pytest_sysaudit.facts.codec_plain import from_text, text
 from pytest_sysaudit.facts.outcome import Outcome
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.transport.replay import NotRecorded
@@ -68,6 +69,10 @@ class Tape(Protocol):
         """Return the keys with which *key* is to be asked for, itself among them; (): any."""
 
 
+#: So many keys of rows that were asked for together stand beside them.
+_SHOWN = 20
+
+
 class RecordingTape:
     """Notes down the tables of the target *name*."""
 
@@ -109,13 +114,14 @@ class RecordingTape:
     ) -> None:
         """Keep *rows*, all in one observation; see `Tape.keep_rows`."""
         value = _encoded(dict(rows), packages)
-        keys = [codec.encode(key) for key in rows] if value is None else None
+        # all of them where a replay needs them to ask again, else some for who looks at it
+        shown = [*rows] if value is None else [*rows][:_SHOWN]
         seen = Observation(
             kind="row",
             target=self._target,
             asked={"table": name, "user": user},
             started=time.time(),
-            answer=keys,
+            answer={"keys": [*map(text, shown)], "count": len(rows)},
             made_of=tuple(made_of),
             value=value,
         )
@@ -228,7 +234,9 @@ class ReplayTape:
     def _add(self, rows: _Rows, found: Stored, packages: Iterable[str]) -> None:
         data = found.parts.get("value", b"")
         if not data or "value" in found.cut:
-            keys = tuple(codec.decode(key) for key in found.answer or ())
+            keys = tuple(map(from_text, found.answer["keys"]))
+            if len(keys) < found.answer["count"]:
+                return  # what they were asked for with is not known any more
             rows.unknown.update(dict.fromkeys(keys, (keys, found.id)))
             return
         try:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from pytest_sysaudit.errors import CannotAssess, Incomplete
-from pytest_sysaudit.evidence import faults, trail
+from pytest_sysaudit.evidence import faults
 from pytest_sysaudit.evidence.observation import Player, Stored
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.text import first_line, shorten
@@ -35,23 +34,19 @@ class ReplayTransport:
 
     Attributes:
         name: the target's name.
+        identity: who it said it is.
     """
 
     def __init__(self, name: str, player: Player, by: str = "") -> None:
         self.name = name
         self._player = player
         self._by = by
+        opened = [seen for seen in player.every("target", name, {}) if seen.answer]
+        self.identity: Mapping[str, str] = dict(opened[0].answer) if opened else {}
 
     def asking_for(self, by: str) -> ReplayTransport:
         """Return the same way for *by*, whose questions were told from those of checks."""
         return ReplayTransport(self.name, self._player, by)
-
-    @cached_property
-    def identity(self) -> Mapping[str, str]:
-        """Who the host said it is."""
-        with trail.collected():
-            found = self._player.find("target", self.name, {})
-        return dict(found.answer or {}) if found is not None else {}
 
     @property
     def straight(self) -> str:

@@ -250,6 +250,7 @@ def test_a_row_is_found_whatever_it_was_asked_with():
     host.facts.letters.ask("abc")
     host.facts.letters.ask("d")
     assert len(journal.of("row")) == 2
+    assert journal.of("row")[0].answer == {"keys": ["a", "b", "c"], "count": 3}
     again = replay()
     again.facts.letters.ask("db")
     assert [again.facts.letters[key] for key in "cdab"] == [3, 4, 1, 2]
@@ -315,6 +316,25 @@ class FileOf:
 
     def file(self, path):
         return type("File", (), {"exists": property(lambda _: self.host.facts.paths[path])})()
+
+
+def test_rows_that_are_no_data_are_asked_for_as_they_were_and_others_are_shown_in_part():
+    host, replay, journal = pair(results={**ANSWERS, "letters a b": "a=1 b=2"})
+    host.facts.odd_letters.ask("ab")
+    for key, words in {"b": "2", "a": "1"}.items():
+        assert str(replay().facts.odd_letters[key].words) == words
+    again = replay()
+    assert [str(again.facts.odd_letters[key].words) for key in "ba"] == ["2", "1"]
+    value, ids, _ = tried(lambda host: host.facts.odd_letters["a"].words, again)
+    assert (value, ids) == tried(lambda host: host.facts.odd_letters["a"].words, host)[:2]
+    many = recorded(
+        ManyTransport(results={lambda _: True: "".join(f"{n}={n}\n" for n in range(90))}),
+        journal,
+        extra_facts={"letters": type("Many", (Letters,), {"BATCH": 90})},
+    )
+    many.facts.letters.ask(map(str, range(90)))
+    answer = journal.of("row")[-1].answer
+    assert (answer["count"], answer["keys"]) == (90, [str(n) for n in range(20)])
 
 
 def test_a_check_gets_what_itself_was_told_and_not_what_a_table_was():
@@ -454,6 +474,10 @@ def test_what_is_not_whole_is_no_answer():
     assert (value, redacted) == ((Incomplete, whole), True)
     assert tried(ASKS["a file"], again)[0][0] is Incomplete
     assert tried(ASKS["a table"], again)[0][0] is Incomplete
+    assert tried(ASKS["a row"], again)[0][0] is Incomplete
+    cut = dataclasses.replace(journal.of("row")[0], answer={"keys": ["a"], "count": 9})
+    journal.kept = [each for each in journal.kept if each.kind != "row"] + [cut]
+    again = replayed(journal, extra_facts=TABLES)
     assert "facts.letters['a'] is not in the recording" in tried(ASKS["a row"], again)[0][1]
 
 
