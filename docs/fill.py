@@ -33,6 +33,9 @@ _LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".ini": "ini", "
 _HEADER = re.compile(r"(platform|rootdir:|plugins:|configfile:|cachedir:|hypothesis|created:) ?")
 
 
+_RUN = "6f1c2a34-0b7d-4e58-9a61-d2c3b4a5e6f7"
+
+
 def pages() -> list[Path]:
     """Return every page, the README too."""
     return [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -104,6 +107,9 @@ def steady(line: str) -> str:
     line = re.sub(r" in \d+\.\d\ds", " in 0.42s", line)
     line = re.sub(r" in \d+\.\d s\b", " in 0.0 s", line)
     line = re.sub(r"since \d{4}-\d\d-\d\d \d\d:\d\d", "since 2026-11-23 09:00", line)
+    line = re.sub(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", _RUN, line)
+    line = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "2026-11-23T09:00:00.000Z", line)
+    line = re.sub(r"^(\d+ records, .*), \d+ bytes$", r"\1, 9876 bytes", line)
     line = re.sub(r"((?:127\.0\.0\.1|localhost):)\d{4,5}", r"\g<1>40000", line)
     line = re.sub(r"(started for \w+:) .*?(on [\d.:]+)(, as \w+)?$", r"\1 sshd \2", line)
     return re.sub(r"^=+ (.*?) =+$", lambda m: f" {m[1]} ".center(int(COLUMNS), "="), line)

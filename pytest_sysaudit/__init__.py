@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         CannotAssess,
         ConnectionLost,
         Denied,
+        EvidenceError,
         HostKeyError,
         Incomplete,
         InventoryError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from pytest_sysaudit.network.sniffer import Sniffer
     from pytest_sysaudit.record import Control, Severity, Verdict
     from pytest_sysaudit.record import Result as Finding
+    from pytest_sysaudit.recording import Recording
     from pytest_sysaudit.reports import Writer
     from pytest_sysaudit.transport.base import CommandResult, FileStat, Transport
 
@@ -54,6 +56,7 @@ _PLACES = {
     "ConnectionLost": "errors",
     "Control": "record",
     "Denied": "errors",
+    "EvidenceError": "errors",
     "Facts": "facts",
     "FileStat": "transport.base",
     "Finding": "record:Result",
@@ -67,6 +70,7 @@ _PLACES = {
     "LoadedInventory": "inventory.load",
     "LoginRefused": "errors",
     "NotApplicable": "errors",
+    "Recording": "recording",
     "RefusedByPolicy": "errors",
     "ReportError": "errors",
     "SecretError": "errors",
@@ -92,6 +96,7 @@ __all__ = [
     "ConnectionLost",
     "Control",
     "Denied",
+    "EvidenceError",
     "Facts",
     "FileStat",
     "Finding",
@@ -105,6 +110,7 @@ __all__ = [
     "LoadedInventory",
     "LoginRefused",
     "NotApplicable",
+    "Recording",
     "RefusedByPolicy",
     "ReportError",
     "SecretError",
