@@ -15,7 +15,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import click
-
 import pytest_sysaudit
 from pytest_sysaudit import hookspecs
 from pytest_sysaudit.compliance import coverage

@@ -13,9 +13,9 @@ VARIABLE = "_SYSAUDIT_COMPLETE"
 @click.command(
     epilog=examples(
         [
-            "bash:  echo 'eval \"$(sysaudit completion bash)\"' >> ~/.bashrc",
-            "zsh:   echo 'eval \"$(sysaudit completion zsh)\"' >> ~/.zshrc",
-            "fish:  sysaudit completion fish > ~/.config/fish/completions/sysaudit.fish",
+            "echo 'eval \"$(sysaudit completion bash)\"' >> ~/.bashrc",
+            "echo 'eval \"$(sysaudit completion zsh)\"' >> ~/.zshrc",
+            "sysaudit completion fish > ~/.config/fish/completions/sysaudit.fish",
         ]
     )
 )
