@@ -121,7 +121,7 @@ def told_again(stored: Stored, client: Any, place: str) -> Any:
         place: what messages begin with.
 
     Raises:
-        Incomplete: it was too large to be kept whole.
+        Incomplete: it was not kept whole.
     """
     if "value" in stored.cut:
         used(stored.id, redacted=True)  # a check that looked at it stands as it was recorded
@@ -135,7 +135,11 @@ def told_again(stored: Stored, client: Any, place: str) -> Any:
         raise kind(response, value["operation"])
     if "raised" in value:
         raise _raised(value)
-    return from_plain(value["answer"])
+    try:
+        return from_plain(value["answer"])
+    except Incomplete as error:
+        used(stored.id, redacted=True)
+        raise Incomplete(f"{place}: {error}") from error
 
 
 def _raised(value: Mapping[str, Plain]) -> Exception:

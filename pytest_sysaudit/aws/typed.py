@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
+from botocore.eventstream import EventStream
 from botocore.response import StreamingBody
 
 from pytest_sysaudit.errors import Incomplete
@@ -26,6 +27,8 @@ _PAGE = re.compile(
     re.IGNORECASE,
 )
 _DIGITS = 16
+#: Bytes of a body that is read at once, to be kept.
+LARGEST_BODY = 64 << 20
 _OPAQUE = "page-"
 #: What boto3 itself takes zones from; it has no types.
 _zones: Any = importlib.import_module("dateutil.tz")
@@ -85,7 +88,7 @@ def from_plain(plain: Plain) -> Any:
     """Undo `to_plain`.
 
     Raises:
-        Incomplete: binary content from which a secret was taken out.
+        Incomplete: binary content from which a secret was taken out, or a body that was not kept.
     """
     if isinstance(plain, list):
         return [from_plain(item) for item in plain]
@@ -120,6 +123,13 @@ def _unpacked(text: str) -> bytes:
         raise Incomplete("a secret was taken out of the recorded content") from error
 
 
+def _not_kept(_: object) -> NoReturn:
+    raise Incomplete(
+        f"its body is not in the recording: it is a stream of events, or larger "
+        f"than {LARGEST_BODY} bytes"
+    )
+
+
 _UNDO: dict[str, Callable[[Any], Any]] = {
     "$page": lambda digits: f"{_OPAQUE}{digits}",
     "$pairs": lambda pairs: {from_plain(key): from_plain(item) for key, item in pairs},
@@ -128,6 +138,7 @@ _UNDO: dict[str, Callable[[Any], Any]] = {
     "$bytes": str.encode,
     "$base64": _unpacked,
     "$stream": lambda content: Whole(from_plain(content)),
+    "$left_out": _not_kept,
     "$decimal": Decimal,
     "$set": lambda items: {from_plain(item) for item in items},
     "$text": str,
@@ -150,6 +161,7 @@ _DO: tuple[tuple[type | tuple[type, ...], str, Callable[[Any], Plain]], ...] = (
     (float, "$float", repr),
     (datetime, "$datetime", _datetime),
     (Whole, "$stream", lambda body: _bytes(body.content)),
+    ((StreamingBody, EventStream), "$left_out", lambda _: None),
     (Decimal, "$decimal", str),
     ((set, frozenset), "$set", lambda items: sorted(map(to_plain, items), key=str)),
 )
@@ -158,12 +170,17 @@ _DO: tuple[tuple[type | tuple[type, ...], str, Callable[[Any], Plain]], ...] = (
 def whole(answer: Any) -> Any:
     """Return what AWS answered with its body read, so that it can be kept and still be read.
 
+    One that says it is larger than `LARGEST_BODY` is left as it is.
+
     Raises:
         botocore.exceptions.BotoCoreError: the body broke off.
     """
     if not isinstance(answer, dict):
         return answer
+    size = answer.get("ContentLength", 0)
     return {
-        key: Whole(value.read()) if isinstance(value, StreamingBody) else value
+        key: Whole(value.read())
+        if isinstance(value, StreamingBody) and size <= LARGEST_BODY
+        else value
         for key, value in answer.items()
     }

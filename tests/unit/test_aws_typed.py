@@ -11,7 +11,7 @@ import pytest
 from botocore.response import StreamingBody
 from dateutil.tz import tzlocal, tzutc
 
-from pytest_sysaudit.aws.typed import Whole, from_plain, to_plain, whole
+from pytest_sysaudit.aws.typed import LARGEST_BODY, Whole, from_plain, to_plain, whole
 from pytest_sysaudit.errors import Incomplete
 from pytest_sysaudit.evidence.redact import Redactor
 
@@ -52,13 +52,22 @@ def test_what_boto3_never_gives_stands_as_its_text():
 
 
 def test_a_body_is_read_once_and_can_be_read_again():
-    answer = whole({"Body": StreamingBody(io.BytesIO(b"x\xff"), 2), "Size": 2})
+    answer = whole({"Body": StreamingBody(io.BytesIO(b"x\xff"), 2), "ContentLength": 2})
     plain = to_plain(answer)
     again = from_plain(plain)
     assert [each["Body"].read() for each in (answer, again)] == [b"x\xff"] * 2
     assert again["Body"].read() == b""
     assert isinstance(again["Body"], Whole)
     assert whole(None) is None
+
+
+def test_a_body_that_is_too_large_stays_a_stream_and_is_not_kept():
+    answer = whole(
+        {"Body": StreamingBody(io.BytesIO(b"xy"), None), "ContentLength": LARGEST_BODY + 1}
+    )
+    with pytest.raises(Incomplete, match="not in the recording"):
+        from_plain(to_plain(answer))
+    assert answer["Body"].read(1) == b"x"
 
 
 def test_pages_are_told_apart_by_digests():

@@ -110,6 +110,14 @@ def test_what_is_not_there_is_an_answer_and_no_failure():
     assert stored(BOTO["denied"]).error["message"] == str(BOTO["denied"])
 
 
+def test_an_answer_whose_body_was_not_kept_is_incomplete_and_its_reader_is_known():
+    value = {"answer": {"Body": {"$left_out": None}}}
+    known = stored(Foreign("x"), parts={"value": json.dumps(value).encode()})
+    with collected() as trail, pytest.raises(Incomplete, match=r"payments: s3:Get.*: its body"):
+        told_again(known, Client, str(CALL))
+    assert trail.redacted
+
+
 class Foreign(Exception):  # noqa: N818 - a check may name it so
     pass
 
