@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_sysaudit.errors import ComplianceError, Problem
+from pytest_sysaudit.errors import ComplianceError, Problem, SysauditError
 from pytest_sysaudit.inventory.build import quoted
 from pytest_sysaudit.inventory.yaml import shown_path
 from pytest_sysaudit.record import Plain, Verdict
@@ -20,6 +20,8 @@ SCHEMA = "sysaudit-results/1"
 """What this version reads."""
 FILE_NAME = "results.json"
 """What the result file of a folder is called."""
+CHAIN = "main.chain"
+"""What a recording begins with; see `evidence.folder`."""
 _WAY_OUT = "--audit-report json=PATH writes one"
 _TEXTS = ("control", "check", "target", "resource", "message")
 _KEPT = (*_TEXTS, "params", "verdict", "observed")
@@ -34,7 +36,7 @@ class Baseline:
         path: the file as messages show it.
         run: the id of the run.
         started: when it began, UTC ISO 8601.
-        sha256: of the file, in hex.
+        sha256: of the file, in hex; of a recording, that of its main chain.
         results: what `drift.compare` looks at.
     """
 
@@ -58,13 +60,35 @@ def read_baseline(path: Path) -> Baseline:
     """Return the results at *path*.
 
     Args:
-        path: a json report, or a folder that holds a ``results.json``.
+        path: a json report, the folder of a recording, or one that holds a ``results.json``.
 
     Raises:
         ComplianceError: it cannot be read, is no result file, or one of another version.
     """
-    if path.is_dir():
-        path /= FILE_NAME
+    if (path / CHAIN).is_file():
+        return _recorded(path)
+    return _reported(path / FILE_NAME if path.is_dir() else path)
+
+
+def _recorded(folder: Path) -> Baseline:
+    """Return the results that the recording in *folder* holds."""
+    from pytest_sysaudit.evidence.bundle import open_bundle
+
+    shown = shown_path(folder)
+    try:
+        bundle = open_bundle(folder)
+        sha256 = hashlib.sha256((folder / CHAIN).read_bytes()).hexdigest()
+        document = {"schema": SCHEMA, "run": {}, "results": list(bundle.results)}
+        document["run"] = {"id": bundle.begin.get("run"), "started": bundle.begin.get("started")}
+    except OSError as error:
+        raise _refuse(shown, f"cannot be read: {error.strerror or error}") from error
+    except (SysauditError, ValueError, KeyError) as error:
+        raise _refuse(shown, f"is no recording: {error}") from error
+    return _baseline(document, shown, sha256)
+
+
+def _reported(path: Path) -> Baseline:
+    """Return the results of the json report at *path*."""
     shown = shown_path(path)
     try:
         content = _bytes(path)
@@ -78,11 +102,15 @@ def read_baseline(path: Path) -> Baseline:
         raise ComplianceError([Problem(shown, error.lineno, error.colno, why)]) from None
     except (ValueError, RecursionError) as error:
         raise _refuse(shown, f"is no result file: {error}; {_WAY_OUT}") from None
+    return _baseline(document, shown, hashlib.sha256(content).hexdigest())
+
+
+def _baseline(document: Any, shown: str, sha256: str) -> Baseline:
+    """Return what is needed of *document*."""
     if why := _fault(document):
         raise _refuse(shown, why)
     run = document["run"]
     rows = tuple({name: row[name] for name in _KEPT} for row in document["results"])
-    sha256 = hashlib.sha256(content).hexdigest()
     return Baseline(shown, run["id"], run["started"], sha256, rows)
 
 

@@ -1,7 +1,5 @@
 """Waivers, attestations, a baseline and a gate in a run: verdicts, reports, exit codes."""
 
-
-
 from __future__ import annotations
 
 import json
@@ -276,6 +274,18 @@ def test_evidence_that_changed_makes_a_control_manual_again(mine):
     assert states(mine, "attestations") == [("mine.person", "evidence changed", 0)]
     assert result.ret == 1
     result.stdout.fnmatch_lines(["gate broken: attestations.changed: 1 found, 0 allowed"])
+
+
+def test_a_recording_is_a_baseline_and_its_replay_judges_the_same(mine):
+    decisions = [write(mine, "waivers", *ALL), write(mine, "attestations", answer("web"))]
+    mine.run("--audit-evidence=seen", *decisions)
+    before = equal_parts(mine.document)
+    mine.run("--audit-replay=seen", *decisions)
+    assert json.dumps(equal_parts(mine.document)) == json.dumps(before)
+    result = mine.run("--audit-baseline=seen", "--audit-gate=only_new,fail=1", *decisions)
+    assert {row["drift"] for row in mine.document["results"]} == {"unchanged"}
+    assert mine.document["drift"]["baseline"]["path"] == "seen"
+    assert result.ret == 0
 
 
 def test_drift_and_a_gate_for_what_is_new(mine):

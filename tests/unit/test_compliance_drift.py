@@ -167,3 +167,9 @@ def test_a_baseline_that_cannot_be_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ComplianceError, match="not a regular file"):
         read_baseline(tmp_path / "pipe")
+
+
+def test_a_folder_that_is_no_recording_after_all(tmp_path):
+    (tmp_path / "main.chain").write_bytes(b"torn")
+    with pytest.raises(ComplianceError, match=r"is no recording: .*no whole record"):
+        read_baseline(tmp_path)
