@@ -337,6 +337,30 @@ def test_rows_that_are_no_data_are_asked_for_as_they_were_and_others_are_shown_i
     assert (answer["count"], answer["keys"]) == (90, [str(n) for n in range(20)])
 
 
+def test_commands_in_one_frame_are_kept_each_by_itself():
+    journal = MemoryJournal()
+    transport = FakeTransport(results=ANSWERS)
+    host = recorded(transport, journal, extra_facts=TABLES)
+    first = tried(ASKS["a frame"], host)
+    assert len(transport.calls) == 1
+    assert {str(each.asked["command"]) for each in journal.of("command")} == {
+        "words",
+        "['more', 'words']",
+    }
+    journal.kept = [each for each in journal.kept if each.kind != "table"]  # as if it was no data
+    assert tried(ASKS["a frame"], replayed(journal, extra_facts=TABLES))[0] == first[0]
+
+
+def test_a_frame_that_was_refused_is_refused_again():
+    journal = MemoryJournal()
+    transport = FakeTransport()
+    transport.run = lambda *_, **__: (_ for _ in ()).throw(Denied("sudo: no"))
+    host = recorded(transport, journal, extra_facts=TABLES)
+    assert tried(ASKS["a frame"], host)[0] == (Denied, "sudo: no")
+    assert [each.error["type"] for each in journal.of("command")] == ["Denied", "Denied"]
+    assert tried(ASKS["a frame"], replayed(journal, extra_facts=TABLES))[0] == (Denied, "sudo: no")
+
+
 def test_a_check_gets_what_itself_was_told_and_not_what_a_table_was():
     answers = iter(["a b", "later"])
     transport = FakeTransport(results={})
