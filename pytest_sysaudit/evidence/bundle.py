@@ -14,7 +14,7 @@ from pytest_sysaudit.evidence.canonical import id_of
 from pytest_sysaudit.evidence.chain import HEAD, kind_of, lines
 from pytest_sysaudit.evidence.observation import Stored
 from pytest_sysaudit.evidence.pack import unpack
-from pytest_sysaudit.evidence.records import packed_from, short_of, value_of
+from pytest_sysaudit.evidence.records import check_observation, packed_from, short_of, value_of
 from pytest_sysaudit.record import Plain
 
 
@@ -143,7 +143,12 @@ class Bundle:
         entry = self._entries.get(id_)
         if entry is None:
             raise EvidenceError(f"{self.folder}: no observation {id_}")
-        _, value = value_of(self._chains[entry.process][entry.at : entry.end])
+        try:
+            _, value = value_of(self._chains[entry.process][entry.at : entry.end])
+            check_observation(value)
+        except EvidenceError as error:
+            path = files.chain_path(self.folder, entry.process)
+            raise EvidenceError(f"{path}: byte {entry.at}: {error}") from error
         return value
 
     def observation(self, id_: str) -> Stored:

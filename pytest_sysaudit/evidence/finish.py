@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ from pytest_sysaudit.record import Plain
 
 if TYPE_CHECKING:
     from pytest_sysaudit.evidence.signing import SigningKey
+
+
+#: How a note begins that says why nothing follows.
+STOPPED = "writing stopped: "
 
 
 def tidy(folder: Path) -> list[str]:
@@ -39,10 +44,16 @@ def tidy(folder: Path) -> list[str]:
         os.truncate(path, whole)
         os.truncate(pack, named)
         done.append(
-            f"{process} ended before it closed its part; what it had only begun to write was "
-            f"taken off: {lost} bytes of {path.name}, {unnamed} bytes of {pack.name}"
+            f"{process} ended before it closed its part{_why(values)}; what it had only begun to "
+            f"write was taken off: {lost} bytes of {path.name}, {unnamed} bytes of {pack.name}"
         )
     return done
+
+
+def _why(values: Sequence[Mapping[str, Plain]]) -> str:
+    """Return what the last record of a part says of why nothing follows."""
+    text = str(values[-1].get("text", "")) if values else ""
+    return f" ({text})" if text.startswith(STOPPED) else ""
 
 
 def write_manifest(folder: Path, run: str, ended: str, key: SigningKey | None) -> None:

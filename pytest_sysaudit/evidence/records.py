@@ -39,6 +39,33 @@ def value_of(record: bytes) -> tuple[str, dict[str, Any]]:
     return kind, value
 
 
+#: What each observation says, and what it may say beside it.
+_ALWAYS: Mapping[str, tuple[type, ...]] = {
+    "kind": (str,),
+    "target": (str,),
+    "asked": (dict,),
+    "started": (int, float),
+}
+_MAYBE: Mapping[str, tuple[type, ...]] = {
+    "duration": (int, float),
+    "parts": (dict,),
+    "made_of": (list,),
+    "cut": (list,),
+    "error": (dict,),
+}
+
+
+def check_observation(value: Mapping[str, Plain]) -> None:
+    """Check that a record says what an observation must.
+
+    Raises:
+        EvidenceError: it does not.
+    """
+    for name, kinds in (*_ALWAYS.items(), *_MAYBE.items()):
+        if not isinstance(value.get(name), kinds) and (name in value or name in _ALWAYS):
+            raise EvidenceError(f"is no observation: {name} is {value.get(name)!r}")
+
+
 def packed_of(value: Mapping[str, Plain]) -> Iterator[Packed]:
     """Yield what an observation or a note names of the pack.
 

@@ -11,7 +11,7 @@ from pytest_sysaudit.errors import EvidenceError
 from pytest_sysaudit.evidence.canonical import id_of
 from pytest_sysaudit.evidence.chain import HEAD, RECORDS, ZEROS, lines, link
 from pytest_sysaudit.evidence.pack import Packed
-from pytest_sysaudit.evidence.records import packed_of, short_of, value_of
+from pytest_sysaudit.evidence.records import check_observation, packed_of, short_of, value_of
 from pytest_sysaudit.record import Plain, utc_text
 
 GONE = "the file is missing: it was removed"
@@ -125,6 +125,7 @@ def _take(  # noqa: PLR0913, PLR0917 - all that there is of one record
     chain: Chained, number: int, kind: str, value: dict[str, Any], record: bytes, before: str
 ) -> None:
     if kind == "observation":
+        check_observation(value)
         chain.ids.setdefault(id_of(record), number)
         chain.named += [(number, id_) for id_ in value.get("made_of", ())]
         chain.cut += bool(value.get("cut"))

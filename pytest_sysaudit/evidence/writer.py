@@ -146,10 +146,10 @@ class BundleJournal:
             self._closed = True
             try:
                 if self.problem:
-                    self._chain.add("note", _words(f"writing stopped: {self.problem}"))
+                    self._chain.add("note", _words(f"{finish.STOPPED}{self.problem}"))
                 elif self._process != files.MAIN:
                     self._end({"ended": utc_text(time.time())})
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - the run ends as it would without it
                 self._fail(error)
             finally:
                 self._release()
@@ -157,7 +157,9 @@ class BundleJournal:
     def finish(self, end: Mapping[str, Plain]) -> None:
         """Write the end of the run, the manifest and its signature; call it once workers closed.
 
-        Without them, if writing stopped before: then the recording says why, if it can.
+        Without them, if writing stopped before: then the recording says why, if it can. Where a
+        worker did not close its part, the recording is finished without the rest of that, and
+        `problem` says so.
 
         Args:
             end: what there is to say: ``ended`` and more.
@@ -168,17 +170,23 @@ class BundleJournal:
             self._closed = True
             try:
                 if self.problem:
-                    self._chain.add("note", _words(f"writing stopped: {self.problem}"))
+                    self._chain.add("note", _words(f"{finish.STOPPED}{self.problem}"))
                 else:
-                    for text in finish.tidy(self.folder):
-                        self._chain.add("note", _words(text))
-                    ended = {"ended": utc_text(time.time()), **self._redactor.plain(end)}
-                    self._end(ended)
-                    finish.write_manifest(self.folder, self._run, ended["ended"], self._key)
-            except (OSError, EvidenceError) as error:
+                    self._complete(end)
+            except Exception as error:  # noqa: BLE001 - the run ends as it would without it
                 self._fail(error)
             finally:
                 self._release()
+
+    def _complete(self, end: Mapping[str, Plain]) -> None:
+        lost = finish.tidy(self.folder)
+        for text in lost:
+            self._chain.add("note", _words(text))
+        ended = {"ended": utc_text(time.time()), **self._redactor.plain(end)}
+        self._end(ended)
+        finish.write_manifest(self.folder, self._run, ended["ended"], self._key)
+        if lost:
+            self._fail(EvidenceError("; ".join(lost)))
 
     def _note(self, seen: Observation) -> Stored:
         words, redacted = clean_words(seen, self._redactor)

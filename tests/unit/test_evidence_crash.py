@@ -96,7 +96,8 @@ def test_a_worker_that_was_killed_leaves_a_recording_that_can_be_finished(tmp_pa
     found = verify(tmp_path / "b")
     assert found.ok, found.broken
     assert found.complete
-    assert "gw0 ended before it closed its part" in str(found.remarks)
+    assert "gw0 ended before it closed its part; what" in str(found.remarks)
+    assert "gw0 ended before it closed its part" in main.problem
     assert "18 bytes of gw0.chain" in str(found.remarks)
     assert set(told) - {"result"} <= set(open_bundle(tmp_path / "b").observations)
 
@@ -274,7 +275,10 @@ def test_a_worker_without_room_says_so_in_the_finished_recording(tmp_path, small
     main.finish({"ended": ENDED})
     found = verify(tmp_path / "b")
     assert found.ok, found.broken
+    assert found.complete
     assert "gw0.chain: writing stopped: " in str(found.remarks)
+    assert "gw0 ended before it closed its part (writing stopped: " in main.problem
+    assert "File too large" in main.problem
     assert set(ids) <= set(open_bundle(tmp_path / "b").observations)
 
 

@@ -451,6 +451,17 @@ def test_a_broken_content_is_never_handed_out(tmp_path):
         ]
 
 
+@pytest.mark.parametrize("value", ["", '"kind":1', '"asked":[]', '"kind":"x","target":"t"', "{"])
+def test_an_observation_that_is_none_is_named_not_raised(tmp_path, value):
+    journal = main_journal(tmp_path / "b")
+    journal._chain.add_record(b'{"observation":{%s}}' % value.encode())
+    bundle = open_bundle(tmp_path / "b")
+    with pytest.raises(EvidenceError, match=r"main\.chain: byte \d+: is no "):
+        BundlePlayer(bundle).find("command", "t", {})
+    with pytest.raises(EvidenceError, match=r"main\.chain: byte \d+: is no "):
+        bundle.describe(bundle.observations)
+
+
 def test_what_is_described_fits_the_schema(tmp_path):
     folder = small(tmp_path / "b")
     bundle = open_bundle(folder)
