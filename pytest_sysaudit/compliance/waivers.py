@@ -186,6 +186,8 @@ class Waivers:
             if row["control"] not in self._by_control:
                 continue
             used[(row["waiver"] or {}).get("place", "")] += 1
+            if row["verdict"] == Verdict.ERROR:
+                continue  # nobody knows whether it is needed
             target = world.target(row["target"])
             for waiver in self._by_control[row["control"]]:
                 if waiver.covers(target, row["resource"]):

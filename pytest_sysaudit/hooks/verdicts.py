@@ -316,7 +316,8 @@ def _show(
         report.longrepr = (path, line, redact(reason))
     if call.excinfo is None:
         return
-    if report.longrepr is _UNTOLD or (report.failed and _is_short(state.config)):
+    short = course.told is not None or _is_short(state.config)
+    if report.longrepr is _UNTOLD or (report.failed and short):
         message = judge(call.excinfo.value)[1] if course.told is None else course.told
         report.longrepr = short_repr(call.excinfo, redact(settled(printable(message))))
     elif (report.failed or hasattr(report, "wasxfail")) and (  # --xfail-tb shows that one

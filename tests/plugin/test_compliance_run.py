@@ -144,7 +144,7 @@ def test_a_run_whose_failures_are_all_waived_is_green(mine):
 
 def test_what_part_of_the_rows_fails_is_all_that_pytest_tells(mine):
     waivers = write(mine, "waivers", entry("mine.rows", "all", resource="b"))
-    result = mine.run(waivers, "--audit-control=mine.rows", "-rf")
+    result = mine.run(waivers, "--audit-control=mine.rows", "--tb=long", "-rf")
     result.stdout.fnmatch_lines(["FAILED *test_rows[[]alpha[]]*1 of 3 resources fail*"])
     result.stdout.no_fnmatch_line("*2 of 3 resources fail*")
 

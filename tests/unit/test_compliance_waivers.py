@@ -214,7 +214,7 @@ def state(entry, *rows, groups=("web", "prod"), soon=30):
     [
         ({}, [result("waived", place="waivers.yaml:3")] * 2, ("used", 2, 69, False)),
         ({}, [result("pass")], ("not needed", 0, 69, False)),
-        ({}, [result("error")], ("not needed", 0, 69, False)),
+        ({}, [result("error")], ("unused", 0, 69, False)),
         ({}, [result("pass", target="web2")], ("unused", 0, 69, False)),
         ({}, [], ("unused", 0, 69, False)),
         ({}, [result("waived", place="other.yaml:3", target="web2")], ("unused", 0, 69, False)),
