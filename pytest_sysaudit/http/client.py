@@ -6,10 +6,10 @@ It imports requests, so it is itself imported only when an endpoint is opened.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -200,8 +200,11 @@ class HttpClient(requests.Session):
         return None if refused else location
 
     def nowhere(self) -> str:
-        """Return the path of a page that cannot exist, the same in a run and in its replay."""
-        return self._shared.nowhere()
+        """Return the path of a page that cannot exist.
+
+        It is always the same for an endpoint, so that findings can be compared from run to run.
+        """
+        return f"/{hashlib.sha256(self.base_url.encode()).hexdigest()[:24]}"
 
     def join(self, url: str) -> str:
         """Return the absolute form of *url*."""
@@ -274,13 +277,6 @@ class Shared:
             client_cert=settings.cert,
             keeper=self._keeper,
         )
-
-    def nowhere(self) -> str:
-        """Return the path of a page that cannot exist, another one each time."""
-        path = f"/{token_hex(12)}"
-        if self.recorder is not None:
-            self.recorder.made_up(path)
-        return path
 
     def probe(self) -> None:
         """Connect once and note the peer; raises Unreachable."""

@@ -18,7 +18,6 @@ from requests.utils import default_headers
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.evidence.observation import Observation
 from pytest_sysaudit.evidence.redact import MASK
-from pytest_sysaudit.evidence.trail import collected
 from pytest_sysaudit.http import failures
 from pytest_sysaudit.http.exchange import Attempt, Exchange, Timings, is_secret_header
 from pytest_sysaudit.http.session import TlsInfo, pack, unpack
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 ACCEPTED = "gzip, deflate"
 #: What a replay asks for to know who answered when the endpoint was opened.
 PEER: Mapping[str, Plain] = {"fact": "peer"}
-#: What a replay asks for to know which page was made up that cannot exist.
-NOWHERE: Mapping[str, Plain] = {"fact": "nowhere"}
 #: Headers that follow from the rest of the request, or are told in another way.
 _DERIVED = frozenset({"content-length", "cookie", "authorization", "transfer-encoding"})
 _BOUNDARY = re.compile(r"(?i)(multipart/[\w.-]+;\s*boundary=)\"?([\w'()+,./:=?-]+)\"?")
@@ -125,11 +122,6 @@ class ExchangeRecorder:
     def opened(self, peer: str) -> None:
         """Keep who answered when the endpoint was opened."""
         self._note(PEER, time.time(), answer={"peer": peer})
-
-    def made_up(self, path: str) -> None:
-        """Keep the path of a page that cannot exist; nobody used it until it is asked for."""
-        with collected():
-            self._note(NOWHERE, time.time(), answer={"path": path})
 
     def answered(
         self,

@@ -23,7 +23,7 @@ from pytest_sysaudit.http import failures
 from pytest_sysaudit.http.adapter import AuditAdapter, HttpResponse
 from pytest_sysaudit.http.client import HttpClient, Shared
 from pytest_sysaudit.http.exchange import Exchange, Headers
-from pytest_sysaudit.http.recording import NOWHERE, PEER, asked_of, exchange_of
+from pytest_sysaudit.http.recording import PEER, asked_of, exchange_of
 from pytest_sysaudit.http.settings import Settings, settings_without_secrets
 from pytest_sysaudit.http.tls_recording import FactPlayer
 from pytest_sysaudit.inventory.target import Target
@@ -51,20 +51,12 @@ class _Recorded(Shared):
     def __init__(self, settings: Settings, player: Player) -> None:
         adapter = ReplayAdapter(settings, player)
         super().__init__(settings, adapter=adapter, keeper=FactPlayer(player, settings.target))
-        self._player = player
-        self.peer = self._fact(PEER, "peer")
-
-    def nowhere(self) -> str:
-        """Return the path that was asked for when it was recorded."""
-        return self._fact(NOWHERE, "path") or super().nowhere()
+        with collected():
+            known = player.find("http", settings.target, PEER)
+        self.peer = str(known.answer["peer"]) if known else ""
 
     def probe(self) -> None:
         """Do nothing: it was probed when it was recorded."""
-
-    def _fact(self, asked: Mapping[str, Any], name: str) -> str:
-        with collected():
-            known = self._player.find("http", self.settings.target, asked)
-        return str(known.answer[name]) if known else ""
 
 
 class ReplayAdapter(AuditAdapter):

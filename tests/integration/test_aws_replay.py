@@ -78,6 +78,9 @@ def test_every_shipped_check_sees_the_same_again(furnished, monkeypatch):
             name: judged(check, {"aws_session": session, "aws_region": REGION})
             for name, check in CHECKS.items()
         }
+        for name, check in reversed(CHECKS.items()):  # in another order, each with its own session
+            session = again(furnished, journal)
+            assert judged(check, {"aws_session": session, "aws_region": REGION}) == first[name]
     assert second == first
     assert len(furnished.requests()) == asked
 
