@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def _pytest(arguments: Sequence[str]) -> dict[str, Entry]:
     # what settings of the project choose, or report, has nothing to do with what there is
     options += ["-o", "addopts=", "-o", "audit_profile=", "-o", "audit_report="]
     said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), _own_options():
         code = pytest.main([*options, *arguments], plugins=[plugin])
     if code == pytest.ExitCode.INTERRUPTED and not plugin.broken:
         raise click.Abort
@@ -123,6 +124,17 @@ def _pytest(arguments: Sequence[str]) -> dict[str, Entry]:
         words = [line for line in said.getvalue().splitlines() if line.strip()]
         raise Refused("pytest cannot collect the checks:\n" + "\n".join(words[-10:]))
     return plugin.found
+
+
+@contextlib.contextmanager
+def _own_options() -> Iterator[None]:
+    """Keep away the options that the environment adds to every pytest."""
+    added = os.environ.pop("PYTEST_ADDOPTS", None)
+    try:
+        yield
+    finally:
+        if added is not None:
+            os.environ["PYTEST_ADDOPTS"] = added
 
 
 class _Collected:

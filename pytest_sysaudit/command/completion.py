@@ -11,13 +11,14 @@ VARIABLE = "_SYSAUDIT_COMPLETE"
 
 
 @click.command(
+    short_help="Print what makes a shell complete the command.",
     epilog=examples(
         [
             "echo 'eval \"$(sysaudit completion bash)\"' >> ~/.bashrc",
             "echo 'eval \"$(sysaudit completion zsh)\"' >> ~/.zshrc",
             "sysaudit completion fish > ~/.config/fish/completions/sysaudit.fish",
         ]
-    )
+    ),
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

@@ -25,6 +25,7 @@ _KINDS = ["local", "ssh", "host", "aws", "http", "network"]
 
 
 @click.command(
+    short_help="List controls, and what they cover of a framework.",
     epilog=examples(
         [
             "sysaudit controls",
@@ -35,7 +36,7 @@ _KINDS = ["local", "ssh", "host", "aws", "http", "network"]
             "sysaudit controls --framework 'cis-debian12:5.1.*'",
             "sysaudit controls --coverage cis-debian12",
         ]
-    )
+    ),
 )
 @click.argument("what", nargs=-1, metavar="[PATH|ID|GLOB|TEXT]...", shell_complete=words.controls)
 @click.option(

@@ -24,9 +24,10 @@ _STYLES = {"ok": "green", "missing": "red bold", "absent": "yellow"}
 
 
 @click.command(
+    short_help="Say what of all that an audit needs is there.",
     epilog=examples(
         ["sysaudit doctor", "sysaudit doctor --connect", "sysaudit doctor --inventory prod.yaml"]
-    )
+    ),
 )
 @click.option(
     "--inventory",

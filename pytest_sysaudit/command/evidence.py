@@ -26,25 +26,27 @@ _KINDS = ("target", "command", "file", "table", "row", "api", "http", "tls", "ca
 
 
 @click.group(
+    short_help="Verify and show recordings, make keys.",
     epilog=examples(
         [
             "sysaudit evidence verify evidence --public-key evidence-key.pub",
             "sysaudit evidence show evidence --control ssh.root-login",
             "sysaudit evidence key .",
         ]
-    )
+    ),
 )
 def evidence() -> None:
     """Verify and show what --audit-evidence recorded, or make keys that sign it."""
 
 
 @evidence.command(
+    short_help="Check every link of a recording.",
     epilog=examples(
         [
             "sysaudit evidence verify evidence",
             "sysaudit evidence verify evidence --public-key evidence-key.pub",
         ]
-    )
+    ),
 )
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option(
@@ -75,6 +77,7 @@ def verify(folder: Path, public_key: Path | None, *, as_json: bool) -> None:
 
 
 @evidence.command(
+    short_help="List what was seen, or show one observation.",
     epilog=examples(
         [
             "sysaudit evidence show evidence",
@@ -82,7 +85,7 @@ def verify(folder: Path, public_key: Path | None, *, as_json: bool) -> None:
             "sysaudit evidence show evidence --control ssh.root-login",
             "sysaudit evidence show evidence --id 0123456789abcdef",
         ]
-    )
+    ),
 )
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--target", metavar="NAME", help="only what was seen of this target")
@@ -121,7 +124,10 @@ def show(  # noqa: PLR0913 - click calls it by name
         _list(bundle, target, control, kind, as_json=as_json)
 
 
-@evidence.command(epilog=examples(["sysaudit evidence key ~/.config/sysaudit"]))
+@evidence.command(
+    short_help="Make a pair of keys that signs recordings.",
+    epilog=examples(["sysaudit evidence key ~/.config/sysaudit"]),
+)
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 def key(folder: Path) -> None:
     """Write a new pair of ed25519 keys into DIR: the private one signs, the public one verifies.

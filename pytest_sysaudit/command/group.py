@@ -59,6 +59,7 @@ def examples(lines: Sequence[str]) -> str:
 
 @click.group(
     cls=Lazy,
+    context_settings=SETTINGS,
     epilog=examples(
         ["sysaudit init", "sysaudit doctor", "pytest checks", "sysaudit controls ssh.root-login"]
     ),

@@ -27,9 +27,10 @@ _CONFIGS = (*_COMPETING, "pyproject.toml", "tox.ini", "setup.cfg")
 
 
 @click.command(
+    short_help="Write an inventory, a first check and a CI job.",
     epilog=examples(
         ["sysaudit init", "sysaudit init audits --ci gitlab", "sysaudit init --ci none"]
-    )
+    ),
 )
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
 @click.option(

@@ -22,13 +22,17 @@ DEFAULT = "inventory.yaml"
 _HIDDEN = frozenset({"groups", "vars", "inputs"})
 
 
-@click.group(epilog=examples(["sysaudit inventory check", "sysaudit inventory show --target web"]))
+@click.group(
+    short_help="Check the inventory, or show its targets.",
+    epilog=examples(["sysaudit inventory check", "sysaudit inventory show --target web"]),
+)
 def inventory() -> None:
     """Check the inventory, or show the targets as they will be used."""
 
 
 @inventory.command(
-    epilog=examples(["sysaudit inventory check", "sysaudit inventory check prod.yaml"])
+    short_help="Say everything that is wrong with it.",
+    epilog=examples(["sysaudit inventory check", "sysaudit inventory check prod.yaml"]),
 )
 @click.argument("path", type=click.Path(path_type=Path), default=DEFAULT)
 def check(path: Path) -> None:
@@ -58,13 +62,14 @@ def check(path: Path) -> None:
 
 
 @inventory.command(
+    short_help="Show targets as they will be used.",
     epilog=examples(
         [
             "sysaudit inventory show",
             "sysaudit inventory show --target 'web:!web3'",
             "sysaudit inventory show --json | jq '.[].name'",
         ]
-    )
+    ),
 )
 @click.argument("path", type=click.Path(path_type=Path), default=DEFAULT)
 @click.option(

@@ -61,6 +61,8 @@ class Needs:
 
     def __init__(self, found: LoadedInventory | None) -> None:
         self.targets: Sequence[Target] = [*found.targets.values()] if found else []
+        self.signing_key = found.model.evidence.signing_key if found else None
+        self.base = found.path.parent if found and found.path else Path()
         live = [target for target in self.targets if not target.entry.embedded]
         self.ssh = [one for one in live if one.kind == "ssh"]
         self.openssh = [one for one in self.ssh if _entry(one).connection == "openssh"]
@@ -83,7 +85,8 @@ def examine(path: Path, *, given: bool) -> tuple[list[Finding], LoadedInventory 
     """
     about, found = inventory(path, given=given)
     needs = Needs(found)
-    findings = [*software(), about, *secrets(needs), root(needs), capture(needs), pcap_library()]
+    findings = [*software(), about, *secrets(needs), *signing_key(needs)]
+    findings += [root(needs), capture(needs), pcap_library()]
     findings += [agent(needs), keys(needs), ssh_program(needs), *aws(needs), reports(), clock()]
     return findings, found
 
@@ -149,6 +152,23 @@ def secrets(needs: Needs) -> Iterator[Finding]:
                 good += 1
     if good:
         yield Finding("secrets", OK, f"{plural(good, 'secret')} can be had")
+
+
+def signing_key(needs: Needs) -> Iterator[Finding]:
+    """Yield whether the key that signs recordings can be had and is one, if there is to be one."""
+    from pytest_sysaudit.evidence.redact import Redactor
+    from pytest_sysaudit.evidence.signing import read_key
+    from pytest_sysaudit.inventory.secrets import Secrets
+
+    ref = needs.signing_key
+    if ref is None or ref == "prompt":
+        return
+    try:
+        key = read_key(Secrets(Redactor()).get(ref, purpose="the signing key", base=needs.base))
+    except SysauditError as error:
+        yield Finding("signing key", MISSING, str(error), "sysaudit evidence key DIR makes one")
+    else:
+        yield Finding("signing key", OK, f"recordings are signed; public key {key.public}")
 
 
 def references(entry: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -25,20 +25,22 @@ _GRAVE = ("fail", "error")
 
 
 @click.group(
+    short_help="Show, convert, merge or compare results.",
     epilog=examples(
         [
             "sysaudit report convert results.json --to html --to sarif=findings.sarif",
             "sysaudit report merge web.json db.json -o all.json",
             "sysaudit report diff yesterday.json today.json",
         ]
-    )
+    ),
 )
 def report() -> None:
     """Show, convert, merge or compare the results of runs that are over."""
 
 
 @report.command(
-    epilog=examples(["sysaudit report show results.json", "sysaudit report show evidence -v"])
+    short_help="Print the summary of a run.",
+    epilog=examples(["sysaudit report show results.json", "sysaudit report show evidence -v"]),
 )
 @click.argument("file", metavar="FILE|BUNDLE", type=_FILE)
 @click.option("-v", "--verbose", is_flag=True, help="all findings, not shortened")
@@ -55,12 +57,13 @@ def show(file: Path, *, verbose: bool) -> None:
 
 
 @report.command(
+    short_help="Write other reports of a run.",
     epilog=examples(
         [
             "sysaudit report convert results.json --to html --to csv=findings.csv",
             "sysaudit report convert evidence --to json=results.json",
         ]
-    )
+    ),
 )
 @click.argument("file", metavar="FILE|BUNDLE", type=_FILE)
 @click.option(
@@ -89,12 +92,13 @@ def convert(file: Path, formats: tuple[str, ...]) -> None:
 
 
 @report.command(
+    short_help="Join several runs into one json report.",
     epilog=examples(
         [
             "sysaudit report merge web.json db.json -o all.json",
             "sysaudit report merge *.json -o all.json --gate 'fail.critical=0,fail=20'",
         ]
-    )
+    ),
 )
 @click.argument("files", metavar="FILE|BUNDLE...", type=_FILE, nargs=-1, required=True)
 @click.option("-o", "--output", "path", metavar="PATH", type=_FILE, required=True, help="the file")
@@ -136,12 +140,13 @@ def _judge(document: Mapping[str, Plain]) -> None:
 
 
 @report.command(
+    short_help="Say what is new, fixed, changed or gone.",
     epilog=examples(
         [
             "sysaudit report diff yesterday.json today.json",
             "sysaudit report diff main.json branch.json --markdown > comment.md",
         ]
-    )
+    ),
 )
 @click.argument("old", metavar="OLD", type=_FILE)
 @click.argument("new", metavar="NEW", type=_FILE)

@@ -21,13 +21,14 @@ NAMES = ("users", "groups", "ports", "services", "packages", "sysctls", "mounts"
 
 
 @click.command(
+    short_help="Record a host as readable checks.",
     epilog=examples(
         [
             "sysaudit snapshot web1",
             "sysaudit snapshot web1 --versions -o checks/test_web1.py",
             "sysaudit snapshot web1 --only users --only ports -o -",
         ]
-    )
+    ),
 )
 @click.argument("name", metavar="TARGET", shell_complete=words.targets)
 @click.option(

@@ -73,7 +73,10 @@ def test_the_wheel_holds_all_that_it_needs(wheel):
     assert {
         "pytest_sysaudit/py.typed",
         "pytest_sysaudit/checks/linux/test_accounts.py",
+        "pytest_sysaudit/checks/frameworks/cis-dil.yaml",
         "pytest_sysaudit/checks/profiles/baseline.yaml",
+        "pytest_sysaudit/command/templates/github.yaml",
+        "pytest_sysaudit/command/templates/test_first.py.j2",
         "pytest_sysaudit/reports/templates/report.html.j2",
         "pytest_sysaudit/reports/templates/report.css",
         "pytest_sysaudit/reports/results.schema.json",

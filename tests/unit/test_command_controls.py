@@ -199,7 +199,8 @@ def test_checks_that_cannot_be_collected_are_told(command, project, text, words)
     assert "Traceback" not in ended.err
 
 
-def test_settings_of_the_project_change_nothing(command, project):
+def test_settings_of_the_project_change_nothing(command, project, monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--audit-control=mine.two --no-such-option")
     (project / "pytest.ini").write_text(
         "[pytest]\naddopts = --audit-control=mine.one -v\naudit_profile = baseline\n"
         "audit_inventory = gone.yaml\naudit_report = json=x.json\n"

@@ -11,6 +11,7 @@ from lab.project import refused_port
 
 from pytest_sysaudit.command import probes
 from pytest_sysaudit.command.probes import ABSENT, MISSING, OK, Needs
+from pytest_sysaudit.evidence.signing import new_key_pair
 from pytest_sysaudit.inventory.load import load
 
 __all__ = ["refused_port"]
@@ -109,6 +110,20 @@ http:
     assert "NOT_ASKED" not in ended.out
     for secret in ("hunter2", "letmein", "opensesame"):
         assert secret not in ended.out + ended.err
+
+
+def test_the_key_that_signs_recordings_is_tried(command, project):
+    (project / "key.pem").write_text("-----BEGIN nothing-----")
+    (project / "key.pem").chmod(0o600)
+    inventory(project, "hosts: {here: {connection: local}}\nevidence: {signing_key: file:key.pem}")
+    ended = command("doctor", "--json")
+    assert (ended.code, by_name(ended)["signing key"]["state"]) == (1, MISSING)
+    (project / "key.pem").unlink()
+    private, _ = new_key_pair(project)
+    private.rename(project / "key.pem")
+    ended = command("doctor", "--json")
+    assert (ended.code, by_name(ended)["signing key"]["state"]) == (0, OK)
+    assert "PRIVATE" not in ended.out
 
 
 def test_what_the_inventory_needs_is_missing_what_it_does_not_is_absent(project, monkeypatch):

@@ -35,6 +35,7 @@ ALL = list(every())
 def test_every_command_explains_itself_with_examples(command, way):
     ended = command(*way, "--help")
     assert ended.code == 0
+    assert command(*way, "-h").out == ended.out
     assert f"Usage: sysaudit {' '.join(way)}" in ended.out
     assert "Examples:" in ended.out
     assert f"sysaudit {way[0]}" in ended.out.split("Examples:")[1]
