@@ -32,6 +32,8 @@ from pytest_sysaudit.record import Plain
 __all__ = ["OURS", "Unknown", "decode", "encode"]
 
 _VERSION = 1
+#: What `small_files` has in place of a password in /etc/passwd.
+_HIDDEN = "(hidden)"
 
 
 def encode(value: Any, packages: Iterable[str] = ()) -> Plain:
@@ -105,7 +107,8 @@ class _Writer:
     def _named(self, name: str, value: Any) -> Plain:
         """Write what has the name of a secret so that the redactor sees the name."""
         plain = self.plain(value)
-        return {name: plain} if type(value) in (str, bytes) else plain
+        secret = type(value) in (str, bytes) and value != _HIDDEN
+        return {name: plain} if secret else plain
 
     def mapping(self, tag: Tag, value: Mapping[Any, Any]) -> Plain:
         found: list[Plain] = [tag]

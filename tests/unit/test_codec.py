@@ -255,6 +255,11 @@ def test_what_has_the_name_of_a_secret_is_taken_out_too():
     }
 
 
+def test_what_was_hidden_on_the_host_is_no_secret_any_more():
+    value = Login("lp", "(hidden)")
+    assert decode(Redactor().plain(encode(value, [HERE])), [HERE]) == value
+
+
 def test_the_text_of_a_file_is_not_taken_for_a_secret_by_its_path():
     value = {"/etc/pam.d/common-password": "password requisite pam_deny.so\n"}
     assert decode(Redactor().plain(encode(value))) == value
