@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from urllib.parse import unquote_plus
 
 from pytest_sysaudit.network import credentials as seen
 from pytest_sysaudit.network.decode import UDP, decode
 from pytest_sysaudit.network.pcap import Trace
-from pytest_sysaudit.network.streams import HOLE, Connection, Side, Stream, connections
+from pytest_sysaudit.network.streams import HOLE, Segment, Side, Stream, connections
 from pytest_sysaudit.text import decode as text_of
 
 Span = tuple[int, bytes]
@@ -54,22 +56,26 @@ def _in_streams(trace: Trace) -> Iterator[Span]:
         stream = connection.stream()
         spans = [*_by_position(stream, _said(stream)), *_typed(stream)]
         if spans:
-            side = _client(connection)
-            for position, new in spans:
-                yield from _copies(trace, side, position, new)
+            yield from _copies(trace, connection.sides[connection.client], spans)
 
 
-def _client(connection: Connection) -> Side:
-    return connection.sides[connection.client]
+def _copies(trace: Trace, side: Side, spans: Iterable[Span]) -> Iterator[Span]:
+    """Yield where in the file the *spans* stand, each time that they were sent."""
+    segments = sorted(side.segments)
+    longest = max(len(data) for _, _, data, _, _ in segments)
+    for position, new in spans:
+        low = bisect_left(segments, position - longest, key=itemgetter(0))
+        high = bisect_left(segments, position + len(new), key=itemgetter(0))
+        for segment in segments[low:high]:
+            yield from _copy(trace, segment, position, new)
 
 
-def _copies(trace: Trace, side: Side, position: int, new: bytes) -> Iterator[Span]:
-    """Yield where in the file the bytes at *position* stand, each time that they were sent."""
-    for begin, _, data, number, start in side.segments:
-        first, last = max(begin, position), min(begin + len(data), position + len(new))
-        if first < last:
-            offset = trace.offset(number) + start + first - begin
-            yield offset, new[first - position : last - position]
+def _copy(trace: Trace, segment: Segment, position: int, new: bytes) -> Iterator[Span]:
+    begin, _, data, number, start = segment
+    first, last = max(begin, position), min(begin + len(data), position + len(new))
+    if first < last:
+        offset = trace.offset(number) + start + first - begin
+        yield offset, new[first - position : last - position]
 
 
 def _by_position(stream: Stream, spans: Iterator[Span]) -> Iterator[Span]:
@@ -81,7 +87,9 @@ def _by_position(stream: Stream, spans: Iterator[Span]) -> Iterator[Span]:
             turns.append((at, turn))
             at += len(turn.data)
     for offset, new in spans:
-        for begin, turn in turns:
+        low = max(0, bisect_right(turns, offset, key=itemgetter(0)) - 1)
+        high = bisect_left(turns, offset + len(new), key=itemgetter(0))
+        for begin, turn in turns[low:high]:
             first, last = max(begin, offset), min(begin + len(turn.data), offset + len(new))
             if first < last:
                 yield turn.start + first - begin, new[first - offset : last - offset]

@@ -28,14 +28,15 @@ class Turn:
     start: int = field(default=0, compare=False)
 
 
+Segment = tuple[int, int, bytes, int, int]
+"""Position, time, data, number of the frame, and where in the frame the data begins."""
+
+
 @dataclass(slots=True)
 class Side:
-    """One direction, in positions relative to its first byte that is known of.
+    """One direction, in positions relative to its first byte that is known of."""
 
-    ``segments`` are position, time, data, number of the frame and where in it the data begins.
-    """
-
-    segments: list[tuple[int, int, bytes, int, int]] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
     last: int = 0
     number: int | None = None
     acknowledged: int = 0

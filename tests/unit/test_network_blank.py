@@ -197,3 +197,19 @@ def test_a_capture_without_credentials_is_kept_as_it_is():
     ).recording.trace
     assert blanked(trace) == (bytes(trace.data), False)
     assert blanked(pcap.Trace(b"")) == (b"", False)
+
+
+def test_many_credentials_in_one_connection_are_found_one_by_one():
+    """A proxy's connection: hundreds of requests, each with its own password."""
+    turns = []
+    for number in range(300):
+        value = b64(f"user{number:04}:pass{number:04}word")
+        turns.append(("c", b"GET / HTTP/1.1\r\nAuthorization: Basic " + value + b"\r\n\r\n"))
+        turns.append(("s", b"HTTP/1.1 200 OK\r\n\r\n"))
+    capture = capture_of(talk(turns))
+    data, _ = blanked(capture.recording.trace)
+    kept = capture_of(list(pcap.parse(data, "kept")))
+    (stream,) = kept.streams().seen
+    said = stream.said(client=True)
+    for number in range(300):
+        assert b64(f"user{number:04}:xxxxxxxxxxxx") in said
