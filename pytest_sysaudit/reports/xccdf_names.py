@@ -20,6 +20,7 @@ CHECKS = "urn:pytest-sysaudit:check"
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 _LIKE_HASHED = re.compile(r".*-[0-9a-f]{12}", re.DOTALL)
 _LONGEST = 20_000
+_USUAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _EPOCH = "1970-01-01T00:00:00Z"
 
 
@@ -55,6 +56,8 @@ def add(parent: ET.Element, tag: str, text: Plain = None, **attributes: str) -> 
 
 def text_of(value: Plain) -> str:
     """Return JSON data as text that XML can hold, at most 20,000 characters of it."""
+    if value.__class__ is str and len(value) <= _LONGEST and value.isprintable():  # nearly always
+        return str(value)
     text = ("no", "yes")[value] if isinstance(value, bool) else as_text(value)
     return shorten(clean_text(text), _LONGEST)
 
@@ -68,5 +71,7 @@ def time_of(text: Plain, otherwise: str = _EPOCH, *, plus: float = 0) -> str:
         moment = datetime.fromisoformat(text) + timedelta(seconds=plus)
     except (TypeError, ValueError, OverflowError):
         return otherwise
+    if not plus and _USUAL.fullmatch(text):
+        return str(text)
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")
