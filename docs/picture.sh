@@ -16,5 +16,5 @@ ip link set lo up
 "$1" -m pytest checks -p no:cacheprovider --audit-report=html="$work/report.html" || [ $? = 1 ]
 chromium --headless --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage \
   --no-first-run --disable-background-networking --disable-component-update --disable-sync \
-  --user-data-dir="$work/profile" --hide-scrollbars --window-size=1200,1712 \
+  --user-data-dir="$work/profile" --hide-scrollbars --window-size=1200,1640 --virtual-time-budget=3000 \
   --screenshot=docs/img/report.png "file://$work/report.html"

@@ -58,10 +58,10 @@ def breakdowns(document: Mapping[str, Plain]) -> dict[str, list[Line]]:
     families: dict[str, Counter[str]] = {}
     for row in document["results"]:
         families.setdefault(family(row["control"]), Counter())[row["verdict"]] += 1
-    targets = sorted(summary["by_target"].items(), key=lambda item: _gravity(item[1]))
+    targets = sorted(summary["by_target"].items(), key=_gravest)
     tables: dict[str, tuple[str, Iterable[tuple[str, Mapping[str, int]]]]] = {
         "Severity": ("severity", ((s, summary["by_severity"][s]) for s in SEVERITIES)),
-        "Family": ("family", sorted(families.items())),
+        "Family": ("family", sorted(families.items(), key=_gravest)),
         "Framework": ("framework", summary["by_framework"].items()),
         "Target": ("target", targets[:TOP_TARGETS]),
     }
@@ -74,8 +74,9 @@ def breakdowns(document: Mapping[str, Plain]) -> dict[str, list[Line]]:
     }
 
 
-def _gravity(counts: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(-counts[verdict] for verdict in WORDS)
+def _gravest(line: tuple[str, Mapping[str, int]]) -> tuple[tuple[int, ...], str]:
+    name, counts = line
+    return tuple(-counts[verdict] for verdict in WORDS), name
 
 
 def bar(counts: Mapping[str, int], most: int = 0) -> list[tuple[str, str, str]]:
@@ -160,17 +161,28 @@ def run_facts(document: Mapping[str, Plain]) -> Iterator[tuple[str, str]]:
         value = run.get(name)
         if name == "command_line" and isinstance(value, list):
             value = shlex.join(value)
-        if name == "selection" and isinstance(value, Mapping):
-            chosen = {
-                key: part for key, part in value.items() if part is not False and part not in _EMPTY
-            }
-            value = chosen or "everything"
         if name == "profile":
             value = "\n".join(profile_lines(value, digests=True))
+        elif name == "selection":
+            value = _filled(value, False) or "everything"
+        elif isinstance(value, Mapping):
+            value = _filled(value)
         if name == "inventory_sha256" and not value:
             value = "no inventory file: this machine only"
         if value not in _EMPTY:
             yield _RUN_LABELS.get(name, name.replace("_", " ").capitalize()), as_text(value)
+
+
+def _filled(value: Plain, *empty: Plain) -> Plain:
+    """Return a mapping without what says nothing; anything else as it is."""
+    if not isinstance(value, Mapping):
+        return value
+    # 0 is no False here, as an option may be 0
+    return {
+        name: part
+        for name, part in value.items()
+        if part not in _EMPTY and not any(part is one for one in empty)
+    }
 
 
 def completeness(document: Mapping[str, Plain]) -> str:

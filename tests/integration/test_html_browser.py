@@ -54,6 +54,11 @@ def pages(tmp_path_factory):
     made = {"rich": rich(), "old": sample(), "nasty": nasty(), "big": big_document()}
     made["empty"] = document.build(RUN, targets(), controls(), [])
     made["bare"] = document.build({}, [], [], [])
+    made["deep"] = rich()
+    for row in made["deep"]["results"]:
+        row["evidence"] = row["evidence"][1:]
+    for control in made["deep"]["controls"]:
+        control["remediation"] = f"Set `{HOSTILE}` to no."
     for name, content in made.items():
         html.write(content, folder / f"{name}.html")
     return folder
@@ -300,6 +305,22 @@ def test_a_cut_excerpt_says_so(go):
     text = go("#/finding?control=ssh.root-login&target=db1").eval("document.body.innerText")
     assert "cut, as it was too large" in text
     assert "secrets taken out" not in text
+
+
+def test_what_evidence_was_made_of_can_be_opened(go):
+    page = go(FINDING, "deep")
+    below = "document.querySelector('.evidence details')"
+    assert page.eval(f"{below}.querySelector('summary').textContent") == (
+        "What this was made of: 1 observation"
+    )
+    page.click(".evidence details summary")
+    assert "ssh://web2" in page.eval(f"{below}.innerText")
+
+
+def test_code_in_advice_looks_like_code_and_is_text(go):
+    page = go(FINDING, "deep")
+    assert page.eval("document.querySelector('.advice code').textContent") == HOSTILE
+    assert page.eval("document.querySelector('.advice').innerText").endswith("to no.")
 
 
 def test_a_finding_tells_its_waiver_or_attestation(go):

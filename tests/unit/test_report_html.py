@@ -123,7 +123,7 @@ def test_where_nothing_is_missing_that_is_said():
     ("title", "first", "count"),
     [
         ("severity", "critical", 5),
-        ("family", "aws", 8),
+        ("family", "ssh", 8),
         ("target", "db1", 10),
         ("framework", "cis-debian12", 2),
     ],

@@ -103,6 +103,10 @@ const table = (label, heads, rows) => {
   );
 };
 
+// Text in which `backticks` stand around code.
+const prose = (said) =>
+  said && said.split(/`([^`\n]+)`/).map((part, place) => (place % 2 ? h("code", {}, part) : part));
+
 const title = (words, ...more) => h("h2", { tabindex: -1 }, words, more);
 const say = (words) => {
   document.getElementById("live").textContent = words;

@@ -81,14 +81,24 @@ const evidenceItem = (number, from) => {
 };
 
 // What a result names, and what that was made of, each once.
-const evidenceOf = (row) => {
-  const found = new Set(D.r.evidence[row]);
+const evidenceOf = (row, open) => {
+  const named = new Set(D.r.evidence[row]);
+  const found = new Set(named);
   for (const number of found) for (const part of D.e.made_of[number]) found.add(part);
   if (!found.size) return null;
   const cut = D.cuts.length ? h("p", { class: "quiet" }, `Left out of this page, as it would be too large: ${D.cuts.join("; ")}. The json report has all.`) : null;
-  const weight = (number) => (D.e.excerpt[number] ? 0 : D.texts[D.e.kind[number]] === "target" ? 2 : 1);
-  const items = [...found].sort((a, b) => weight(a) - weight(b)).map((number) => evidenceItem(number, targetOf(row).name));
-  return h("section", { class: "card evidence" }, h("h3", {}, "Evidence ", h("small", {}, found.size)), cut, h("ul", {}, items));
+  const weight = (number) => (D.texts[D.e.kind[number]] === "target" ? 2 : D.e.excerpt[number] ? 0 : 1);
+  const items = (numbers) =>
+    h("ul", {}, numbers.sort((a, b) => weight(a) - weight(b)).map((number) => evidenceItem(number, targetOf(row).name)));
+  const below = [...found].filter((number) => !named.has(number));
+  return h(
+    "section",
+    { class: "card evidence" },
+    h("h3", {}, "Evidence ", h("small", {}, found.size)),
+    cut,
+    items([...named]),
+    below.length ? h("details", { open }, h("summary", {}, `What this was made of: ${plural(below.length, "observation")}`), items(below)) : null,
+  );
 };
 
 const values = (row) => {
@@ -127,11 +137,11 @@ const finding = (row, level = "h2") => {
     said ? shown(said, "message") : null,
     values(row),
     control.rationale || control.remediation
-      ? h("section", { class: "card advice" }, facts([["Why", control.rationale], ["Fix", control.remediation]]))
+      ? h("section", { class: "card advice" }, facts([["Why", prose(control.rationale)], ["Fix", prose(control.remediation)]]))
       : null,
     exception("Waiver", record("waiver", row)),
     exception("Attestation", record("attestation", row)),
-    evidenceOf(row),
+    evidenceOf(row, level !== "h2"),
     h("section", { class: "card" }, facts([
       ["Parameters", params(row)],
       ["Frameworks", Object.keys(control.frameworks).length ? frameworksOf(control) : null],

@@ -97,8 +97,8 @@ const controlView = (query, page) => {
       "section",
       { class: "card advice" },
       facts([
-        ["Why", control.rationale],
-        ["Fix", control.remediation],
+        ["Why", prose(control.rationale)],
+        ["Fix", prose(control.remediation)],
         ["Frameworks", Object.keys(control.frameworks).length ? frameworksOf(control) : null],
         ["Check", hash(control.source)],
         ["SHA-256", hash(control.source_sha256)],
