@@ -18,6 +18,7 @@ from pytest_sysaudit.errors import CannotAssess, ConnectionLost, NotApplicable, 
 from pytest_sysaudit.hooks.applicability import require
 from pytest_sysaudit.hooks.check import Check
 from pytest_sysaudit.hooks.compliance import Compliance, compliance_of
+from pytest_sysaudit.hooks.decide import decide
 from pytest_sysaudit.hooks.keys import audit_key, check_key, state_of
 from pytest_sysaudit.hooks.nothing import unfilled
 from pytest_sysaudit.hooks.results import Keeper, Outcome
@@ -151,7 +152,7 @@ def pytest_runtest_makereport(
     state = state_of(item.config)
     compliance = compliance_of(item.config)
     if call.excinfo is not None:
-        _decide(check, course, report, compliance, item.stash.get(audit_key, None))
+        decide(check, course, report, compliance, item.stash.get(audit_key, None))
     _bury_dead(state, check, call)
     _show(report, course, state, call)
     if call.when == "teardown":
@@ -234,39 +235,6 @@ def _judge_phase(
         report.outcome = "skipped"
         path, line, _ = report.location
         report.longrepr = (path, (line or 0) + 1, f"Skipped: {printable(message)}")
-
-
-def _decide(
-    check: Check,
-    course: Course,
-    report: pytest.TestReport,
-    compliance: Compliance,
-    audit: Audit | None,
-) -> None:
-    """Let what people decided stand over what was found: answers to it, and accepted risks."""
-    if report.passed or hasattr(report, "wasxfail") or not course.verdicts:
-        return
-    found = verdict, message = course.verdicts[-1]
-    if verdict is Verdict.MANUAL and (answer := compliance.answer(check)) is not None:
-        verdict, message, course.attestation = answer.verdict, answer.message, answer.attestation
-    if verdict is Verdict.FAIL and (report.when == "call" or course.attestation):
-        if course.from_rows and audit is not None:
-            verdict, message = compliance.waive_rows(check, audit.rows) or (verdict, message)
-        elif (waiver := compliance.waiver(check)) is not None:
-            verdict, course.waiver = Verdict.WAIVED, waiver
-    if (verdict, message) == found:
-        return
-    course.verdicts[-1] = verdict, message
-    course.told = message
-    report.outcome = "failed" if verdict in (Verdict.FAIL, Verdict.ERROR) else "skipped"
-    if verdict is Verdict.WAIVED:  # for all who ask pytest, it is a failure that was expected
-        waiver = course.waiver or {}
-        until = f"waived until {waiver['expires'][:10]}: {waiver['reason']}" if waiver else message
-        report.wasxfail = printable(until)
-    elif course.attestation is not None or found[0] is Verdict.MANUAL:
-        path, line, _ = report.location
-        skipped = (path, (line or 0) + 1, f"Skipped: {printable(message)}")
-        report.longrepr = printable(message) if report.failed else skipped
 
 
 def _waiver(reason: str) -> dict[str, Plain]:
