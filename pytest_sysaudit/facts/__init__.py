@@ -16,6 +16,9 @@ So that several tables travel in one round trip, the module may say what ``read`
 ``ASKS = (command, ...)`` or a function that returns them; what it asks of keyed tables,
 ``ROWS = {"small_files": (path, ...)}``; and which tables it asks in turn, ``USES = ("mounts",)``.
 A table whose rows are asked for by key is a `keyed.KeyedTable`.
+
+A table is made of plain values and frozen dataclasses, so that a recording can hold it (`codec`);
+what this process itself looks at, it looks at through ``facts.transport.measure``.
 """
 
 from __future__ import annotations
