@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 MASK = "[redacted]"
@@ -39,6 +39,13 @@ _NAMED = re.compile(
     rf"|{_WORD}{_QUOTES}?\]?{_GAP}(?::=|=>|=(?!=)|:(?!:)){_GAP}",
     re.IGNORECASE,
 )
+#: Each name that `_NAMED` finds holds one of these, and is not longer than that on either side.
+_IN_NAMES = (
+    *("password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "credential"),
+    *("key", "string", "value"),
+)
+_IN_NAME = re.compile("|".join(_IN_NAMES), re.IGNORECASE)
+_AROUND = 400
 _QUOTE = re.compile(_QUOTES)
 _BARE = re.compile(r"[^\s'\"&,;<>(){}\[\]\\][^\s'\"&,;<>)}\]\\]*")
 #: What may stand behind a bare value after a colon: in prose there is more on the line.
@@ -63,7 +70,7 @@ def is_secret_value(value: str) -> bool:
 def _mask_named(text: str) -> str:
     """Mask what stands behind a name: ``password=...``, ``"SecretKey": "..."``, ``<token>...``."""
     pieces, done = [], 0
-    for name in _NAMED.finditer(text):
+    for name in _names(text):
         if name.end() < done:
             continue
         start, end = _value_at(text, name)
@@ -71,6 +78,26 @@ def _mask_named(text: str) -> str:
             pieces += [text[done:start], MASK]
             done = end
     return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def _names(text: str) -> Iterator[re.Match[str]]:
+    """Yield what `_NAMED` finds in *text*, looking only around what each such name holds."""
+    begin = end = 0
+    for at in _stems(text):
+        if at - _AROUND > end:
+            yield from _NAMED.finditer(text, begin, end)
+            begin = at - _AROUND
+        end = at + _AROUND
+    if end:
+        yield from _NAMED.finditer(text, begin, end)
+
+
+def _stems(text: str) -> list[int]:
+    """Return where one of `_IN_NAMES` begins."""
+    if not text.isascii():  # some other letter may be an s or k in another case
+        return [found.start() for found in _IN_NAME.finditer(text)]
+    lower = text.lower()  # looking for words one by one is much quicker than for either of them
+    return sorted(found.start() for word in _IN_NAMES for found in re.finditer(word, lower))
 
 
 def _value_at(text: str, name: re.Match[str]) -> tuple[int, int]:
