@@ -118,8 +118,13 @@ const themes = () => {
 };
 
 const navigation = () => {
-  const there = { drift: D.drift, waivers: D.waivers || D.attestations || carried("waiver").length || carried("attestation").length };
-  const link = (name, words) => h("a", { href: name ? href(name) : "#/", "data-view": name }, words);
+  const there = {
+    drift: D.drift,
+    waivers:
+      D.waivers || D.attestations || carried("waiver").length || carried("attestation").length,
+  };
+  const link = (name, words) =>
+    h("a", { href: name ? href(name) : "#/", "data-view": name }, words);
   const names = IN_NAV.filter((name) => !(name in there) || there[name]);
   nav.append(link("", "Overview"), ...names.map((name) => link(name, VIEWS[name][0])));
   nav.hidden = false;

@@ -108,5 +108,8 @@ const alike = (parts) => {
 const rowOf = (parts) => alike(parts)[Number(parts.n || 1) - 1];
 
 const moment = (offset) =>
-  offset === null ? "" : new Date(D.begin + offset).toISOString().replace("T", " ").replace("Z", " UTC");
-const seconds = (ms) => (ms >= 60000 ? `${(ms / 60000).toFixed(1)} min` : `${(ms / 1000).toFixed(3)} s`);
+  offset === null
+    ? ""
+    : new Date(D.begin + offset).toISOString().replace("T", " ").replace("Z", " UTC");
+const seconds = (ms) =>
+  ms >= 60000 ? `${(ms / 60000).toFixed(1)} min` : `${(ms / 1000).toFixed(3)} s`;

@@ -43,9 +43,7 @@ const bar = (counts, most) => {
   const parts = counts.map((count, verdict) => {
     const width = total ? (100 * count) / total : 0;
     x += width;
-    return count
-      ? s("rect", { class: D.verdicts[verdict], x: x - width, width, height: 1 })
-      : null;
+    return count ? s("rect", { class: D.verdicts[verdict], x: x - width, width, height: 1 }) : null;
   });
   return s(
     "svg",
@@ -64,7 +62,11 @@ const tally = (counts, facets) =>
             h(
               "a",
               { href: href("list", { ...facets, verdict: D.verdicts[verdict] }) },
-              h("span", { class: "mark " + D.verdicts[verdict] }, `${count} ${D.words[verdict].toLowerCase()}`),
+              h(
+                "span",
+                { class: "mark " + D.verdicts[verdict] },
+                `${count} ${D.words[verdict].toLowerCase()}`,
+              ),
             ),
             " ",
           ]
@@ -78,7 +80,9 @@ const facts = (pairs, name = "facts") =>
     "dl",
     { class: name },
     pairs
-      .filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false)
+      .filter(
+        ([, value]) => value !== null && value !== undefined && value !== "" && value !== false,
+      )
       .map(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]),
   );
 
@@ -108,6 +112,3 @@ const prose = (said) =>
   said && said.split(/`([^`\n]+)`/).map((part, place) => (place % 2 ? h("code", {}, part) : part));
 
 const title = (words, ...more) => h("h2", { tabindex: -1 }, words, more);
-const say = (words) => {
-  document.getElementById("live").textContent = words;
-};

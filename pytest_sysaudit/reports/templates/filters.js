@@ -52,12 +52,23 @@ const lower = () => {
 // For each word a function that tells whether a result says it in any of its parts.
 const saying = (words) => {
   const all = lower();
-  const columns = ["message", "expected", "observed", "resource", "params", "waiver", "attestation"];
+  const columns = [
+    "message",
+    "expected",
+    "observed",
+    "resource",
+    "params",
+    "waiver",
+    "attestation",
+  ];
   const numbers = columns.map((name) => D.r[name]);
   return words.map((word) => {
-    const [texts, controls, targets, verdicts] = [all.texts, all.controls, all.targets, all.words].map(
-      (list) => list.map((t) => t.includes(word)),
-    );
+    const [texts, controls, targets, verdicts] = [
+      all.texts,
+      all.controls,
+      all.targets,
+      all.words,
+    ].map((list) => list.map((t) => t.includes(word)));
     const ids = new Set();
     if (/^[0-9a-f]{6,}$/.test(word)) {
       D.e.id.forEach((id, number) => id.startsWith(word) && ids.add(number));
@@ -148,7 +159,12 @@ const choices = (wanted, orders) => {
   const every = [["", "all"]];
   const prefixed = (kind, names) => pairs(names).map(([name]) => [kind + ":" + name, name]);
   return [
-    choice("Family", "family", [["", [...every, ...pairs(new Set(D.controls.map((c) => c.family)))]]], wanted.family),
+    choice(
+      "Family",
+      "family",
+      [["", [...every, ...pairs(new Set(D.controls.map((c) => c.family)))]]],
+      wanted.family,
+    ),
     choice(
       "Target",
       "target",
@@ -187,7 +203,7 @@ const filterForm = (wanted, orders, changed) => {
     h("label", { class: "wide" }, "Search", search),
     h(
       "details",
-      { open: window.innerWidth > 700 },
+      { open: window.innerWidth > 900 },
       h("summary", {}, "Filters"),
       chips("verdict", D.verdicts, D.words, wanted, "mark"),
       chips("severity", D.severities, D.severities, wanted, "severity"),

@@ -76,7 +76,8 @@ const virtualList = (label, make) => {
     choose(Math.max(0, Math.min(rows.length - 1, i)));
     const top = box.getBoundingClientRect().top + active * height;
     if (top < 0) window.scrollBy(0, top - 8);
-    else if (top + height > window.innerHeight) window.scrollBy(0, top + height - window.innerHeight + 8);
+    else if (top + height > window.innerHeight)
+      window.scrollBy(0, top + height - window.innerHeight + 8);
     draw();
     drawn.get(active)?.firstElementChild.focus({ preventScroll: true });
   };
@@ -158,7 +159,11 @@ const listView = (query, page, back) => {
     status.textContent = rows.length
       ? `${rows.length.toLocaleString("en")} of ${plural(D.count, "result")}`
       : "No result matches these filters.";
-    if (wanted.control) status.append(" of control ", h("a", { href: href("control", { id: wanted.control }) }, wanted.control));
+    if (wanted.control)
+      status.append(
+        " of control ",
+        h("a", { href: href("control", { id: wanted.control }) }, wanted.control),
+      );
     trail = { rows, back: here };
     return here;
   };

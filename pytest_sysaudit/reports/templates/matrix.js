@@ -43,7 +43,12 @@ const described = (grid, r, c) => {
 };
 
 const matrixGrid = (peek) => {
-  const box = h("div", { class: "matrix", tabindex: 0, role: "grid", "aria-label": "Targets by controls" });
+  const box = h("div", {
+    class: "matrix",
+    tabindex: 0,
+    role: "grid",
+    "aria-label": "Targets by controls",
+  });
   let grid = gridOf([], "");
   let [row, column] = [0, 0];
   let asked = 0;
@@ -60,7 +65,10 @@ const matrixGrid = (peek) => {
     const to = (offset, all) => Math.min(all, Math.ceil(offset / cell) + SPARE);
     return {
       rows: [from(box.scrollTop), to(box.scrollTop + box.clientHeight - top, grid.targets.length)],
-      columns: [from(box.scrollLeft), to(box.scrollLeft + box.clientWidth - left, grid.controls.length)],
+      columns: [
+        from(box.scrollLeft),
+        to(box.scrollLeft + box.clientWidth - left, grid.controls.length),
+      ],
     };
   };
 
@@ -71,10 +79,19 @@ const matrixGrid = (peek) => {
     const { rows, columns } = seen();
     const gap = h("span", { class: "gap", role: "presentation" });
     gap.style.width = `${columns[0] * cell}px`;
-    const heads = h("div", { role: "row", class: "heads", "aria-rowindex": 1 }, h("span", { role: "columnheader", class: "corner" }, "Target"), gap);
+    const heads = h(
+      "div",
+      { role: "row", class: "heads", "aria-rowindex": 1 },
+      h("span", { role: "columnheader", class: "corner" }, "Target"),
+      gap,
+    );
     for (let c = columns[0]; c < columns[1]; c++) {
       const control = grid.controls[c];
-      const link = h("a", { tabindex: -1, href: href("control", { id: control.id }), title: control.title }, control.id);
+      const link = h(
+        "a",
+        { tabindex: -1, href: href("control", { id: control.id }), title: control.title },
+        control.id,
+      );
       heads.append(h("span", { role: "columnheader", "aria-colindex": c + 2 }, link));
     }
     const body = [];
@@ -85,8 +102,17 @@ const matrixGrid = (peek) => {
 
   const line = (r, columns, gap, cell) => {
     const target = grid.targets[r];
-    const name = h("a", { tabindex: -1, href: href("target", { name: target.name }), title: target.label }, target.label);
-    const node = h("div", { role: "row", class: "line", "aria-rowindex": r + 2 }, h("span", { role: "rowheader" }, name), gap);
+    const name = h(
+      "a",
+      { tabindex: -1, href: href("target", { name: target.name }), title: target.label },
+      target.label,
+    );
+    const node = h(
+      "div",
+      { role: "row", class: "line", "aria-rowindex": r + 2 },
+      h("span", { role: "rowheader" }, name),
+      gap,
+    );
     node.style.top = `calc(var(--heads) + ${r * cell}px)`;
     for (let c = columns[0]; c < columns[1]; c++) {
       const found = grid.at(r, c);
@@ -113,9 +139,15 @@ const matrixGrid = (peek) => {
     const control = grid.controls[c];
     peek.replaceChildren(
       ...(cell ? [mark(cell.verdict), " "] : ["no result: "]),
-      badge(control), " ",
-      h("b", {}, grid.targets[r].label), " · ", h("code", {}, control.id), " ",
-      cell ? firstLine(text("message", cell.row)) || control.title : "this control does not apply here",
+      badge(control),
+      " ",
+      h("b", {}, grid.targets[r].label),
+      " · ",
+      h("code", {}, control.id),
+      " ",
+      cell
+        ? firstLine(text("message", cell.row)) || control.title
+        : "this control does not apply here",
     );
   };
 
@@ -200,7 +232,11 @@ const matrixGrid = (peek) => {
 
 const matrixView = (query, page) => {
   const status = h("p", { id: "shown", role: "status" });
-  const peek = h("p", { class: "peek" }, "Point at a cell, or go there with the arrow keys; Enter opens it.");
+  const peek = h(
+    "p",
+    { class: "peek" },
+    "Point at a cell, or go there with the arrow keys; Enter opens it.",
+  );
   const matrix = matrixGrid(peek);
   const show = (wanted) => {
     const { rows, counts } = select({ ...wanted, order: "" });
@@ -213,8 +249,14 @@ const matrixView = (query, page) => {
       : "No result matches these filters.";
     return href("matrix", asFacets(wanted));
   };
-  const { form, counted } = filterForm(readFilters(query), ROW_ORDERS, (wanted) => keep(show(wanted)));
-  const legend = h("p", { class: "legend", "aria-hidden": "true" }, D.verdicts.map((_, v) => [mark(v), " "]));
+  const { form, counted } = filterForm(readFilters(query), ROW_ORDERS, (wanted) =>
+    keep(show(wanted)),
+  );
+  const legend = h(
+    "p",
+    { class: "legend", "aria-hidden": "true" },
+    D.verdicts.map((_, v) => [mark(v), " "]),
+  );
   page.append(title("Matrix"), form, status, legend, matrix.node, peek);
   show(readFilters(query));
   return { close: matrix.close, search: form.elements.q };

@@ -14,7 +14,11 @@ const forPaper = (rows) => {
   const kept = rows.slice(0, MOST_ON_PAPER);
   const note =
     rows.length > kept.length
-      ? h("p", {}, `The first ${kept.length} of ${plural(rows.length, "result")}; the json report has all.`)
+      ? h(
+          "p",
+          {},
+          `The first ${kept.length} of ${plural(rows.length, "result")}; the json report has all.`,
+        )
       : null;
   return [
     h("h2", {}, "Results ", h("small", {}, rows.length)),

@@ -1,9 +1,16 @@
 // Controls, targets, and the numbers of frameworks.
 const identityOf = (target) =>
-  facts(Object.entries(target.identity).map(([name, value]) => [name.replaceAll("_", " "), h("code", {}, value)]), "small");
+  facts(
+    Object.entries(target.identity).map(([name, value]) => [
+      name.replaceAll("_", " "),
+      h("code", {}, value),
+    ]),
+    "small",
+  );
 
 const reach = (target) => {
-  if (target.reachable === false) return h("span", { class: "mark error" }, "not reached: ", target.reason);
+  if (target.reachable === false)
+    return h("span", { class: "mark error" }, "not reached: ", target.reason);
   return target.reachable === null ? h("span", { class: "quiet" }, "not tried") : null;
 };
 
@@ -23,7 +30,9 @@ const targetsView = (query, page) => {
         target.kind,
         target.groups.join(", "),
         [reach(target), bar(target.counts, most), tally(target.counts, { target: target.name })],
-        Object.entries(target.identity).slice(0, 3).map(([, value]) => [h("code", {}, value), h("br")]),
+        Object.entries(target.identity)
+          .slice(0, 3)
+          .map(([, value]) => [h("code", {}, value), h("br")]),
       ]),
     ),
   );
@@ -37,7 +46,13 @@ const targetView = (query, page) => {
     title(target.label),
     h("p", { class: "quiet" }, [target.kind, ...target.groups].filter(Boolean).join(" · ")),
     h("p", {}, reach(target)),
-    h("section", { class: "card" }, identityOf(target), bar(target.counts), tally(target.counts, { target: target.name })),
+    h(
+      "section",
+      { class: "card" },
+      identityOf(target),
+      bar(target.counts),
+      tally(target.counts, { target: target.name }),
+    ),
     h("h3", {}, "Results"),
   );
   return plainList(rowsWhere(D.target, target.number), page);
@@ -50,18 +65,29 @@ const rowsWhere = (column, number) => {
 };
 
 const unknown = (what, name, page) => {
-  page.append(title(`No such ${what}`), h("p", {}, `This page knows no ${what} `, h("code", {}, name || "without a name"), "."));
+  page.append(
+    title(`No such ${what}`),
+    h("p", {}, `This page knows no ${what} `, h("code", {}, name || "without a name"), "."),
+  );
   return {};
 };
 
 const controlsView = (query, page) => {
   const found = named(D.controls);
-  const field = h("input", { type: "search", name: "q", autocomplete: "off", placeholder: "any words; press / to come here", value: query.get("q") || "" });
+  const field = h("input", {
+    type: "search",
+    name: "q",
+    autocomplete: "off",
+    placeholder: "any words; press / to come here",
+    value: query.get("q") || "",
+  });
   const status = h("p", { id: "shown", role: "status" });
   const holder = h("div", {});
   const show = () => {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const kept = found.filter((c) => words.every((word) => lower().controls[c.number].includes(word)));
+    const kept = found.filter((c) =>
+      words.every((word) => lower().controls[c.number].includes(word)),
+    );
     status.textContent = `${kept.length} of ${plural(found.length, "control")}`;
     holder.replaceChildren(
       table(
@@ -72,7 +98,12 @@ const controlsView = (query, page) => {
           badge(c),
           c.title,
           [bar(c.counts), tally(c.counts, { control: c.id })],
-          Object.entries(c.frameworks).map(([name, numbers]) => [name, " ", numbers.join(", "), h("br")]),
+          Object.entries(c.frameworks).map(([name, numbers]) => [
+            name,
+            " ",
+            numbers.join(", "),
+            h("br"),
+          ]),
         ]),
       ),
     );
@@ -81,7 +112,21 @@ const controlsView = (query, page) => {
     keep(href("controls", { q: field.value }));
     show();
   });
-  page.append(title("Controls ", h("small", {}, found.length)), h("form", { id: "filters", role: "search", "aria-label": "Search the controls", onsubmit: (event) => event.preventDefault() }, h("label", { class: "wide" }, "Search", field)), status, holder);
+  page.append(
+    title("Controls ", h("small", {}, found.length)),
+    h(
+      "form",
+      {
+        id: "filters",
+        role: "search",
+        "aria-label": "Search the controls",
+        onsubmit: (event) => event.preventDefault(),
+      },
+      h("label", { class: "wide" }, "Search", field),
+    ),
+    status,
+    holder,
+  );
   show();
   return { search: field };
 };
@@ -125,18 +170,44 @@ const coverageView = (query, page) => {
   const numbers = D.coverage[chosen];
   const counts = D.states.map((_, place) => numbers.filter((one) => one[1] === place).length);
   page.append(
-    h("nav", { class: "tabs", "aria-label": "Frameworks" }, names.map((name) => h("a", { href: href("coverage", { framework: name }), "aria-current": name === chosen && "page" }, name))),
-    h("p", { id: "shown" }, counts.map((count, place) => [state(place), ` ${count} `])),
-    h("p", { class: "quiet" }, "Of the numbers that the controls of this run name. Not met: a control failed. Not assessed: one could not be judged, or has no result. Accepted: what failed is waived."),
+    h(
+      "nav",
+      { class: "tabs", "aria-label": "Frameworks" },
+      names.map((name) =>
+        h(
+          "a",
+          {
+            href: href("coverage", { framework: name }),
+            "aria-current": name === chosen && "page",
+          },
+          name,
+        ),
+      ),
+    ),
+    h(
+      "p",
+      { id: "shown" },
+      counts.map((count, place) => [state(place), ` ${count} `]),
+    ),
+    h(
+      "p",
+      { class: "quiet" },
+      "Of the numbers that the controls of this run name. Not met: a control failed. Not assessed: one could not be judged, or has no result. Accepted: what failed is waived.",
+    ),
     table(
       chosen,
       ["Number", "State", "Controls", "Results"],
       numbers.map(([number, place, ids]) => {
-        const total = D.verdicts.map((_, v) => sum(ids.map((id) => D.byId.get(id)?.counts[v] || 0)));
+        const total = D.verdicts.map((_, v) =>
+          sum(ids.map((id) => D.byId.get(id)?.counts[v] || 0)),
+        );
         return [
           number,
           state(place),
-          ids.map((id) => [h("a", { href: href("control", { id }) }, h("code", { class: "id" }, id)), h("br")]),
+          ids.map((id) => [
+            h("a", { href: href("control", { id }) }, h("code", { class: "id" }, id)),
+            h("br"),
+          ]),
           tally(total, { framework: `${chosen}:${number}` }),
         ];
       }),
