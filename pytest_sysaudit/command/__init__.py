@@ -15,4 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     from pytest_sysaudit.command.ending import run
 
+    for stream in (sys.stdout, sys.stderr):  # what the terminal cannot show is shown by its number
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(errors="backslashreplace")
     sys.exit(run(arguments))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping
@@ -101,18 +102,30 @@ def of_bundle(folder: Path) -> dict[str, Plain]:
         SysauditError: there is no recording, or it is broken.
     """
     from pytest_sysaudit.evidence.bundle import open_bundle
-    from pytest_sysaudit.reports.document import build, summarize
 
     bundle = open_bundle(folder)
+    with trusted(folder):
+        return _of_bundle(folder, bundle)
+
+
+@contextlib.contextmanager
+def trusted(folder: Path) -> Iterator[None]:
+    """Read records of the recording in *folder* as if they were whole; say so if they are not."""
     try:
-        results = [Result.from_plain(row) for row in bundle.results]
-        used = {result.control for result in results}
-        controls = {str(c["id"]): Control.from_plain(c) for c in bundle.controls}
-    except (KeyError, TypeError, ValueError) as error:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise Refused(
-            f"{folder}: a result or a control is not whole ({error}); "
-            f"run: sysaudit evidence verify {folder}"
+            f"{folder}: a record is not whole ({type(error).__name__}: {error}); "
+            f"what is wrong says: sysaudit evidence verify {folder}"
         ) from error
+
+
+def _of_bundle(folder: Path, bundle: Bundle) -> dict[str, Plain]:
+    from pytest_sysaudit.reports.document import build, summarize
+
+    results = [Result.from_plain(row) for row in bundle.results]
+    used = {result.control for result in results}
+    controls = {str(c["id"]): Control.from_plain(c) for c in bundle.controls}
     controls |= {id_: Control(id=id_, title="") for id_ in used - controls.keys()}
     named = {id_ for result in results for id_ in result.evidence}
     quoted = {id_ for r in results if r.verdict in _BAD for id_ in r.evidence}

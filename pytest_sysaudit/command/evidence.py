@@ -113,15 +113,17 @@ def show(  # noqa: PLR0913 - click calls it by name
 
     It is shown as it is stored; `sysaudit evidence verify` says whether that is as it was written.
     """
+    from pytest_sysaudit.command.documents import trusted
     from pytest_sysaudit.evidence.bundle import open_bundle
 
     bundle = open_bundle(folder)
-    if id_ is not None:
-        _one(bundle, id_, as_json=as_json)
-    elif results:
-        _results(bundle, target, control, as_json=as_json)
-    else:
-        _list(bundle, target, control, kind, as_json=as_json)
+    with trusted(folder):
+        if id_ is not None:
+            _one(bundle, id_, as_json=as_json)
+        elif results:
+            _results(bundle, target, control, as_json=as_json)
+        else:
+            _list(bundle, target, control, kind, as_json=as_json)
 
 
 @evidence.command(

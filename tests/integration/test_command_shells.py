@@ -128,6 +128,14 @@ def test_a_file_that_cannot_be_written_is_told(project, line):
     assert "Traceback" not in ended.err
 
 
+def test_letters_that_the_terminal_does_not_have_are_shown_otherwise(project):
+    text = INVENTORY.replace("web2: {", "web2: {vars: {town: Łódź}, ")
+    (project / "inventory.yaml").write_text(text, "utf-8")
+    ended = shell("sysaudit inventory show", project, PYTHONIOENCODING="ascii")
+    assert ended.code == 0, ended.err
+    assert "town: \\u0141\\xf3d\\u017a" in ended.out
+
+
 def test_without_standard_input_and_output(project):
     ended = shell("sysaudit inventory check <&- >&-", project)
     assert ended.code in (0, 3)

@@ -242,3 +242,20 @@ def test_keys_are_made_and_never_written_over(command, tmp_path):
     ended = command("evidence", "key", tmp_path / "gone")
     assert ended.code == 4
     assert "mkdir -p" in ended.err
+
+
+@pytest.mark.parametrize(
+    "record",
+    ['{"observation":{}}', '{"result":{}}', '{"result":{"params":1}}', '{"control":{"id":1}}', "{"],
+)
+@pytest.mark.parametrize(
+    "which", [["evidence", "show"], ["evidence", "show", "--results"], ["report", "show"]]
+)
+def test_records_that_are_not_whole_are_no_traceback(command, tmp_path, which, record):
+    lines = ['{"begin":{"run":"r","started":"2026-01-01T00:00:00Z"}}', record]
+    (tmp_path / "main.chain").write_text("".join(f"{'0' * 64} {line}\n" for line in lines))
+    ended = command(*which, tmp_path)
+    assert ended.code in (0, 4)
+    assert "internal error" not in ended.err
+    if ended.code == 4:
+        assert str(tmp_path) in ended.err
