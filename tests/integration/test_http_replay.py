@@ -143,6 +143,9 @@ def test_facts_from_memory_are_used_by_each_who_asks(servers, authority):
     assert versions == again
     assert len({*certificate, *trust, *versions}) == 3
     assert set(versions) < set(suites)
+    known = {one.id: one for one in twice.journal.of("tls")}
+    assert known[trust[0]].made_of == tuple(certificate)
+    assert {known[id_].asked["fact"] for id_ in suites} == {"versions", "suites"}
 
 
 def lines_of(headers):

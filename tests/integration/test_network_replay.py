@@ -25,6 +25,7 @@ from pytest_sysaudit.inventory.target import Kind, Target
 CHECKS = checks_of(*(f"checks.network.test_{n}" for n in ("cleartext", "encryption", "flows")))
 FTP = [("s", b"220 x\r\n"), ("c", b"USER alice\r\n"), ("s", b"331\r\n"),
        ("c", b"PASS planted-hunter2\r\n")]  # fmt: skip
+DEAD = ("127.0.0.1", "9")
 WEB = [("c", b"GET / HTTP/1.1\r\n\r\n"), ("s", b"HTTP/1.1 200 OK\r\n\r\n")]
 
 
@@ -281,6 +282,15 @@ def test_a_sample_does_not_exercise_again(near):
     assert asked == 2  # the exercise before the sample, and the one in it
     assert f":{server.port}" in str(found["streams"])
     assert twice.journal.of("http") == []
+
+
+@pytest.mark.root
+@netns.needs_netns
+def test_a_sample_whose_exercise_failed_fails_again(near):
+    shop = Target(name="shop", kind=Kind.HTTP, entry=Http(base_url=f"http://{':'.join(DEAD)}"))
+    twice = Twice(network(interface="lo", exercise=("shop",)), shop)
+    found = twice.same(lambda sniffer: [error_of(sniffer.sample, 0.1) for _ in range(2)])
+    assert "no traffic could be made to shop" in found[0][1]
 
 
 @pytest.mark.root
