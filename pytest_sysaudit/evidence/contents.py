@@ -115,4 +115,5 @@ def place(content: Content, pack: Pack) -> tuple[dict[str, Plain], Packed | None
 
 def left_out(content: Content) -> dict[str, Plain]:
     """Return what the record says of *content* that is not kept at all."""
+    content.member = b""
     return {"of": content.size}

@@ -74,6 +74,11 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)  # the name too is to outlive a loss of power
+    finally:
+        os.close(folder)
 
 
 def read(content: bytes) -> dict[str, Plain]:

@@ -278,6 +278,17 @@ def test_a_content_over_the_limit_is_cut_and_says_so(tmp_path):
     assert "2 observations with contents that are not whole" in found.remarks
 
 
+def test_a_huge_content_is_cut_to_what_a_recording_keeps_by_default(tmp_path):
+    journal = main_journal(tmp_path / "b", "hunter2-secret")
+    huge = bytes(8 << 20) + b"hunter2-secret" + bytes(32 << 20)
+    kept = journal.note(seen(parts={"packets": huge}))
+    journal.finish({})
+    assert kept.cut == ("packets",)
+    found = open_bundle(tmp_path / "b").part(kept.id, "packets")
+    assert found == bytes(8 << 20) + b"*" * 14 + bytes((8 << 20) - 14)
+    assert verify(tmp_path / "b").size < 100_000
+
+
 def test_a_secret_at_the_cut_does_not_leave_its_beginning(tmp_path):
     journal = main_journal(tmp_path / "b", "correct-horse-battery", limits=Limits(part=1000))
     kept = journal.note(seen(parts={"stdout": b"." * 985 + b" correct-horse-battery"}))
