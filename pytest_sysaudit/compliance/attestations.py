@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_sysaudit.compliance.moments import after, days_until, is_soon, written
 from pytest_sysaudit.compliance.proof import fault_of
-from pytest_sysaudit.compliance.reading import Reader
+from pytest_sysaudit.compliance.reading import EntryReader
 from pytest_sysaudit.compliance.scope import World, by_control
 from pytest_sysaudit.errors import Problem
 from pytest_sysaudit.inventory.build import Loc
@@ -110,13 +110,13 @@ def read_attestations(document: Document, base: Path) -> tuple[list[Attestation]
         document: the file.
         base: the folder that paths of evidence files start from: the file's own.
     """
-    reader = Reader(document, "an attestation file", _KNOWN_AS)
+    reader = EntryReader(document, "an attestation file", _KNOWN_AS)
     data = reader.top(("version", "attestations"))
     found = [_read(reader, loc, item, base) for loc, item in reader.entries(data, "attestations")]
     return [answer for answer in found if answer is not None], reader.problems
 
 
-def _read(reader: Reader, loc: Loc, item: dict[str, Plain], base: Path) -> Attestation | None:
+def _read(reader: EntryReader, loc: Loc, item: dict[str, Plain], base: Path) -> Attestation | None:
     reader.known(loc, item, _KEYS)
     control, targets = reader.control(loc, item), reader.targets(loc, item)
     status = _status(reader, loc, item)
@@ -143,7 +143,7 @@ def _read(reader: Reader, loc: Loc, item: dict[str, Plain], base: Path) -> Attes
     )
 
 
-def _status(reader: Reader, loc: Loc, item: dict[str, Plain]) -> Verdict | None:
+def _status(reader: EntryReader, loc: Loc, item: dict[str, Plain]) -> Verdict | None:
     names = [status.value for status in STATUSES]
     text = reader.text(loc, item, "status", why=f"one of {', '.join(names)}")
     if text in names:
@@ -156,7 +156,7 @@ def _status(reader: Reader, loc: Loc, item: dict[str, Plain]) -> Verdict | None:
 
 
 def _until(
-    reader: Reader, loc: Loc, item: dict[str, Plain], at: datetime | None
+    reader: EntryReader, loc: Loc, item: dict[str, Plain], at: datetime | None
 ) -> datetime | None:
     """Return when the answer runs out."""
     given = [key for key in ("valid_for", "valid_until") if key in item]
@@ -180,7 +180,7 @@ def _until(
     return until
 
 
-def _evidence(reader: Reader, loc: Loc, item: dict[str, Plain]) -> tuple[str, str]:
+def _evidence(reader: EntryReader, loc: Loc, item: dict[str, Plain]) -> tuple[str, str]:
     """Return file and hash of what was looked at."""
     value, place = item.get("evidence"), (*loc, "evidence")
     if value is None:

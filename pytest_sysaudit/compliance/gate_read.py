@@ -16,9 +16,9 @@ from pytest_sysaudit.compliance.gate import (
     VERDICTS,
     Gate,
 )
-from pytest_sysaudit.compliance.reading import Reader
 from pytest_sysaudit.errors import Problem
 from pytest_sysaudit.inventory.build import Loc, quoted
+from pytest_sysaudit.inventory.reader import Reader
 from pytest_sysaudit.inventory.suggest import did_you_mean
 from pytest_sysaudit.inventory.yaml import Document
 

@@ -1,18 +1,15 @@
-"""Reading our YAML files: every value with its place, every mistake with the way out."""
+"""Reading the entries of waiver and attestation files, every mistake with the way out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from pytest_sysaudit.compliance.moments import moment
-from pytest_sysaudit.errors import Problem
-from pytest_sysaudit.evidence.redact import Redactor
-from pytest_sysaudit.inventory.build import BROKEN, Loc, quoted
-from pytest_sysaudit.inventory.explain import show
+from pytest_sysaudit.inventory.build import BROKEN, Loc
+from pytest_sysaudit.inventory.reader import Reader
 from pytest_sysaudit.inventory.select import SelectionError, Selector
-from pytest_sysaudit.inventory.suggest import did_you_mean
 from pytest_sysaudit.inventory.yaml import Document
 
 #: What no id of a control holds, and a glob or a regular expression does.
@@ -20,63 +17,14 @@ _PATTERN_SIGNS = frozenset("*?[]^$|(){}\\")
 _EVERYWHERE = Selector.parse("all")
 
 
-class Reader:
-    """Reads the data of one file.
-
-    Args:
-        document: the file.
-        noun: what the file holds, for messages: ``a waiver file``.
-        known_as: what one may well write instead of our keys, and the key that is meant.
-
-    Attributes:
-        problems: everything that is wrong so far.
-    """
+class EntryReader(Reader):
+    """Reads a file that is a list of entries, each about one control on some targets."""
 
     def __init__(
         self, document: Document, noun: str, known_as: Mapping[str, str] | None = None
     ) -> None:
-        self.document = document
-        self.problems: list[Problem] = list(document.problems)
-        self._noun = noun
-        self._known_as = known_as or {}
+        super().__init__(document, noun, known_as)
         self._places: set[str] = set()
-        self._redactor = Redactor()
-
-    def wrong(self, loc: Loc, message: str, *, key: bool = False) -> None:
-        """Note that something is wrong at *loc*, or with its key."""
-        self.problems.append(self.document.problem(loc, message, key=key))
-
-    def unlike(self, loc: Loc, expected: str, found: Any, way_out: str = "") -> None:
-        """Note that *found* is not what was *expected*, unless the file's reader has said so."""
-        if found is not BROKEN:
-            shown = show(found, self._redactor)
-            self.wrong(loc, f"expected {expected}, found {shown}{way_out}")
-
-    def top(self, keys: Iterable[str]) -> dict[str, Any]:
-        """Return the file's keys and values; an empty dict if it has none."""
-        begin = f"{self._noun} begins with 'version: 1'"
-        data = self.document.data
-        if not isinstance(data, dict):
-            if data is not BROKEN:
-                said = "is empty" if data is None else "expected keys and values"
-                self.wrong((), f"{said}; {begin}")
-            return {}
-        self.known((), data, keys)
-        if "version" not in data:
-            self.wrong((), f"missing key 'version'; {begin}")
-        elif data["version"] != 1 or isinstance(data["version"], bool):
-            self.unlike(("version",), "1", data["version"])
-        return data
-
-    def known(self, loc: Loc, data: Mapping[str, Any], keys: Iterable[str]) -> None:
-        """Note keys of *data* that are none of *keys*."""
-        names = list(keys)
-        for key in data.keys() - set(names):
-            meant = self._known_as.get(key, "")
-            hint = f" Did you mean '{meant}'?" if meant in names else ""
-            hint = hint or did_you_mean(key, names, otherwise="Known keys")
-            text = f"unknown key {quoted(key)}.{hint}"
-            self.problems.append(self.document.key_problem((*loc, key), text))
 
     def entries(self, data: Mapping[str, Any], key: str) -> Iterator[tuple[Loc, dict[str, Any]]]:
         """Yield place and data of each entry of the list *key*, which has to be there."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_sysaudit.compliance.moments import days_until, is_soon, written
-from pytest_sysaudit.compliance.reading import Reader
+from pytest_sysaudit.compliance.reading import EntryReader
 from pytest_sysaudit.compliance.scope import World, by_control
 from pytest_sysaudit.errors import Problem
 from pytest_sysaudit.inventory.build import Loc
@@ -84,13 +84,13 @@ class Waiver:
 
 def read_waivers(document: Document) -> tuple[list[Waiver], list[Problem]]:
     """Return the waivers of a file, and everything that is wrong with it."""
-    reader = Reader(document, "a waiver file", _KNOWN_AS)
+    reader = EntryReader(document, "a waiver file", _KNOWN_AS)
     data = reader.top(("version", "waivers"))
     found = [_read(reader, loc, item) for loc, item in reader.entries(data, "waivers")]
     return [waiver for waiver in found if waiver is not None], reader.problems
 
 
-def _read(reader: Reader, loc: Loc, item: dict[str, Plain]) -> Waiver | None:
+def _read(reader: EntryReader, loc: Loc, item: dict[str, Plain]) -> Waiver | None:
     reader.known(loc, item, _KEYS)
     control, targets = reader.control(loc, item), reader.targets(loc, item)
     resource = reader.text(loc, item, "resource")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from pytest_sysaudit.errors import Problem
-from pytest_sysaudit.evidence.redact import Redactor
 from pytest_sysaudit.inventory.build import BROKEN, Loc, quoted
-from pytest_sysaudit.inventory.explain import show
 from pytest_sysaudit.inventory.frozen import freeze
+from pytest_sysaudit.inventory.reader import Reader
 from pytest_sysaudit.inventory.suggest import did_you_mean
 from pytest_sysaudit.inventory.yaml import Document
 from pytest_sysaudit.profiles.model import Exclusion, Layer, Rule
@@ -18,17 +17,16 @@ from pytest_sysaudit.record import Severity
 
 T = TypeVar("T")
 
-BEGIN = "a profile begins with 'version: 1'"
 _KEYS = ("version", "title", "extends", "include", "exclude", "inputs", "severities")
 _RULE = ("control", "framework", "at_least", "at_most")
 _LEVELS = tuple(severity.value for severity in Severity)
 _KNOWN_AS = {
-    "severity": "'at_least' or 'at_most'",
-    "id": "'control'",
-    "controls": "'control'",
-    "frameworks": "'framework'",
-    "name": "'title'",
-    "base": "'extends'",
+    "severity": "at_least at_most",
+    "id": "control",
+    "controls": "control",
+    "frameworks": "framework",
+    "name": "title",
+    "base": "extends",
 }
 """What one may well write instead of our keys."""
 
@@ -44,8 +42,8 @@ def read_layer(
         path: the file.
         shipped: whether it came with the package.
     """
-    reader = _Reader(document)
-    data = reader.top()
+    reader = _Reader(document, "a profile", _KNOWN_AS)
+    data = reader.top(_KEYS)
     layer = Layer(
         name=name,
         path=path,
@@ -58,51 +56,15 @@ def read_layer(
         inputs=dict(reader.by_control("inputs", data.get("inputs"), reader.values)),
         severities=dict(reader.by_control("severities", data.get("severities"), reader.level)),
     )
-    return layer, [*document.problems, *reader.problems]
+    return layer, reader.problems
 
 
-class _Reader:
-    def __init__(self, document: Document) -> None:
-        self.problems: list[Problem] = []
-        self._document = document
-        self._redactor = Redactor()
-
-    def _wrong(self, loc: Loc, message: str) -> None:
-        self.problems.append(self._document.problem(loc, message))
-
-    def _unlike(self, loc: Loc, expected: str, found: Any, way_out: str = "") -> None:
-        """Note that *found* is not what was *expected*, unless the file's reader has said so."""
-        if found is not BROKEN:
-            shown = show(found, self._redactor)
-            self._wrong(loc, f"expected {expected}, found {shown}{way_out}")
-
-    def top(self) -> dict[str, Any]:
-        data = self._document.data
-        if not isinstance(data, dict):
-            if data is not BROKEN:
-                said = "is empty" if data is None else "expected keys and values"
-                self._wrong((), f"{said}; {BEGIN}")
-            return {}
-        self._known((), data, _KEYS)
-        if "version" not in data:
-            self._wrong((), f"missing key 'version'; {BEGIN}")
-        elif data["version"] != 1 or isinstance(data["version"], bool):
-            self._unlike(("version",), "1", data["version"])
-        return data
-
-    def _known(self, loc: Loc, data: dict[str, Any], keys: Iterable[str]) -> None:
-        for key in data.keys() - set(keys):
-            meant = _KNOWN_AS.get(key, "")
-            hint = f" Did you mean {meant}?" if meant.strip("'").split("'")[0] in keys else ""
-            hint = hint or did_you_mean(key, keys, otherwise="Known keys")
-            text = f"unknown key {quoted(key)}.{hint}"
-            self.problems.append(self._document.key_problem((*loc, key), text))
-
+class _Reader(Reader):
     def text(self, loc: Loc, value: Any, default: str) -> str:
         if value is None:
             return default
         if not isinstance(value, str) or not value.strip():
-            self._unlike(loc, "text", value)
+            self.unlike(loc, "text", value)
             return default
         return value.strip()
 
@@ -114,7 +76,7 @@ class _Reader:
         found = []
         for number, item in enumerate(value):
             if item is None:
-                self._unlike((*loc, number), "text", item)
+                self.unlike((*loc, number), "text", item)
             elif text := self.text((*loc, number), item, ""):
                 found.append(text)
         return tuple(found)
@@ -124,7 +86,7 @@ class _Reader:
             return None
         items = self._list(("include",), value)
         if items == []:
-            self._wrong(("include",), "is empty; leave it out, or name a control")
+            self.wrong(("include",), "is empty; leave it out, or name a control")
         rules = [self._included(("include", n), item) for n, item in enumerate(items or ())]
         return tuple(rule for rule in rules if rule is not None)
 
@@ -132,7 +94,7 @@ class _Reader:
         if isinstance(item, str) and item.strip():
             return Rule(place=loc, controls=(item.strip(),))
         if not isinstance(item, dict):
-            self._unlike(loc, "a control, or keys and values", item)
+            self.unlike(loc, "a control, or keys and values", item)
             return None
         return self._rule(loc, item, _RULE)
 
@@ -142,26 +104,26 @@ class _Reader:
             if not isinstance(item, dict):
                 written = item if isinstance(item, str) else "ID"
                 way_out = f". Write {{control: {written}, reason: ...}}"
-                self._unlike(loc, "a control and a reason", item, way_out)
+                self.unlike(loc, "a control and a reason", item, way_out)
                 continue
             rule = self._rule(loc, item, (*_RULE, "reason"))
             reason = self.text((*loc, "reason"), item.get("reason"), "")
             if item.get("reason") is None:
-                self._wrong(loc, "missing key 'reason': say why it is left out")
+                self.wrong(loc, "missing key 'reason': say why it is left out")
             if rule is not None and reason:
                 yield Exclusion(rule, " ".join(reason.split()))
 
     def _rule(self, loc: Loc, item: dict[str, Any], keys: tuple[str, ...]) -> Rule | None:
-        self._known(loc, item, keys)
+        self.known(loc, item, keys)
         if not any(item.get(key) is not None for key in _RULE):
-            self._wrong(loc, f"names no control; give one of {', '.join(_RULE)}")
+            self.wrong(loc, f"names no control; give one of {', '.join(_RULE)}")
             return None
         least, most = (
             self.level((*loc, key), item[key]) if item.get(key) is not None else None
             for key in ("at_least", "at_most")
         )
         if least and most and least.weight > most.weight:
-            self._wrong((*loc, "at_most"), f"no severity is at least {least} and at most {most}")
+            self.wrong((*loc, "at_most"), f"no severity is at least {least} and at most {most}")
         return Rule(
             place=loc,
             controls=self.texts((*loc, "control"), item.get("control")),
@@ -174,13 +136,13 @@ class _Reader:
         if isinstance(value, str) and value in _LEVELS:
             return Severity(value)
         meant = did_you_mean(value, _LEVELS) if isinstance(value, str) else ""
-        self._unlike(loc, f"one of {', '.join(_LEVELS)}", value, meant and f".{meant}")
+        self.unlike(loc, f"one of {', '.join(_LEVELS)}", value, meant and f".{meant}")
         return None
 
     def values(self, loc: Loc, value: Any) -> Any:
         if isinstance(value, dict):
             return freeze({name: item for name, item in value.items() if item is not BROKEN})
-        self._unlike(loc, "inputs and their values", value)
+        self.unlike(loc, "inputs and their values", value)
         return None
 
     def by_control(
@@ -190,12 +152,12 @@ class _Reader:
         if value is None:
             return
         if not isinstance(value, dict):
-            self._unlike((key,), "controls and their values", value)
+            self.unlike((key,), "controls and their values", value)
             return
         for control, given in value.items():
             if re.search(r"[*?\[]", control):
                 text = f"expected the id of one control, found {quoted(control)}"
-                self.problems.append(self._document.key_problem((key, control), text))
+                self.problems.append(self.document.key_problem((key, control), text))
             elif (found := read((key, control), given)) is not None:
                 yield control, found
 
@@ -203,5 +165,5 @@ class _Reader:
         if value is None or isinstance(value, list):
             return value
         way_out = f". Write [{value}]" if isinstance(value, str) else ""
-        self._unlike(loc, "a list", value, way_out)
+        self.unlike(loc, "a list", value, way_out)
         return None

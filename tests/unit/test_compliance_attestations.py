@@ -1,6 +1,6 @@
 """Attestations: who answered a manual control, for how long, by which evidence."""
 
-# ruff: noqa: E501 - messages as they are printed
+
 
 from __future__ import annotations
 
