@@ -41,7 +41,9 @@ def single(tmp_path, control=ROOT, run=RUN, **more):
 
 
 @pytest.mark.parametrize(
-    "make", [sample, rich, nasty, lambda: document.build(RUN, [], [], [])], ids=str
+    "make",
+    [sample, rich, nasty, lambda: document.build(RUN, [], [], [])],
+    ids=["sample", "rich", "nasty", "empty"],
 )
 def test_it_is_valid_whatever_the_results_hold(make, tmp_path):
     assessment(make(), tmp_path)

@@ -28,7 +28,9 @@ def series(made, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "make", [sample, rich, nasty, lambda: document.build(RUN, [], [], [])], ids=str
+    "make",
+    [sample, rich, nasty, lambda: document.build(RUN, [], [], [])],
+    ids=["sample", "rich", "nasty", "empty"],
 )
 def test_the_parser_reads_it(make, tmp_path):
     made = make()

@@ -53,7 +53,9 @@ def single(tmp_path, control=ROOT, writer=sarif.write, parts=None, **more):
 
 
 @pytest.mark.parametrize(
-    "make", [sample, rich, nasty, lambda: document.build(RUN, [], [], [])], ids=str
+    "make",
+    [sample, rich, nasty, lambda: document.build(RUN, [], [], [])],
+    ids=["sample", "rich", "nasty", "empty"],
 )
 @pytest.mark.parametrize("writer", [sarif.write, sarif.write_github])
 def test_it_is_valid_whatever_the_results_hold(make, writer, tmp_path):
