@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_sysaudit.audit import to_plain
-from pytest_sysaudit.errors import RefusedByPolicy
+from pytest_sysaudit.errors import RefusedByPolicy, SysauditError
 from pytest_sysaudit.lanes import wait
 from pytest_sysaudit.record import Plain, utc_text
 
@@ -105,31 +105,23 @@ def watched(
         """Errors of its calls carry ``audit_call``, so that the place is known far from here."""
 
         def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> Any:
-            call = call_of(self, operation_name, target)
-            if recorder is None:
-                return self._made(call, api_params)
-            asked, started = recorder.asked(call, api_params), time.time()
-            answer, failure = None, None
-            try:
-                answer = recorder.whole(self._made(call, api_params))
-            except Exception as error:
-                failure = error
-                raise
-            finally:
-                if answer is not None or _worth_keeping(failure):
-                    recorder.keep(asked, started, failure, answer)
-            return answer
-
-        def _made(self, call: Call, api_params: dict[str, Any]) -> Any:
             parent: Any = super()
-            watcher.before(call)
+            call = call_of(self, operation_name, target)
+            note, whole = (recorder.begin(call, api_params), recorder.whole) if recorder else _BARE
+            try:
+                watcher.before(call)
+            except SysauditError as error:
+                note(error, None)
+                raise
             started = time.time()
             answer, failure = None, None
             try:
-                answer = send(parent._make_api_call, call.operation, api_params)  # noqa: SLF001 - overridden
+                answer = whole(send(parent._make_api_call, operation_name, api_params))  # noqa: SLF001 - overridden
+                note(None, answer)
             except Exception as error:
                 failure = error
                 _attach(error, "audit_call", call)
+                note(error, None)  # first: who learns from it makes calls of its own
                 watcher.after(call, error)
                 raise
             finally:
@@ -140,9 +132,8 @@ def watched(
     return WatchedClient
 
 
-def _worth_keeping(failure: Exception | None) -> bool:
-    """Whether something came of a call: it was neither refused by us nor interrupted."""
-    return failure is not None and not isinstance(failure, RefusedByPolicy)
+_BARE: Any = (lambda *_: None, lambda answer: answer)
+"""What keeps nothing of a call."""
 
 
 def _attach(error: Exception, name: str, value: object) -> None:

@@ -6,14 +6,15 @@ import importlib
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from pytest_sysaudit.aws.outcomes import code_of, message_of, status_of
 from pytest_sysaudit.aws.typed import from_plain, to_plain, whole
-from pytest_sysaudit.errors import Incomplete, SysauditError
+from pytest_sysaudit.errors import Incomplete, RefusedByPolicy, SysauditError
 from pytest_sysaudit.evidence import faults
 from pytest_sysaudit.evidence.observation import Observation
 from pytest_sysaudit.evidence.trail import used
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pytest_sysaudit.aws.calls import Call
     from pytest_sysaudit.evidence.observation import Journal, Stored
 
+Note = Callable[[Exception | None, Mapping[str, Any] | None], None]
+"""Takes why a call failed, or what was answered."""
 #: What is asked for first of all in a replay: who we are, and where calls go that name no region.
 SESSION: Mapping[str, Plain] = {"session": "opened"}
 #: Error codes that answer the question: what was asked for is not there.
@@ -47,10 +50,12 @@ class CallRecorder:
     def __init__(self, journal: Journal, target: str) -> None:
         self._journal, self._target = journal, target
 
-    @staticmethod
-    def asked(call: Call, params: Mapping[str, Any]) -> dict[str, Plain]:
-        """Return `asked_of`; before the call is made, for boto3 may change the parameters."""
-        return asked_of(call, params)
+    def begin(self, call: Call, params: Mapping[str, Any]) -> Note:
+        """Return what keeps *call* when it is over, told why it failed or what was answered.
+
+        To be called before the call is made, for boto3 may change the parameters.
+        """
+        return partial(self._keep, asked_of(call, params), time.time())
 
     @staticmethod
     def whole(answer: Any) -> Any:
@@ -64,14 +69,15 @@ class CallRecorder:
             Observation(kind="api", target=self._target, asked=SESSION, started=now, answer=facts)
         )
 
-    def keep(
+    def _keep(
         self,
         asked: Mapping[str, Plain],
         started: float,
         failure: Exception | None,
         answer: Mapping[str, Any] | None,
     ) -> None:
-        """Keep one call. *answer* is as boto3 gave it, *failure* what it raised in its place."""
+        if isinstance(failure, RefusedByPolicy):
+            return  # nothing was asked
         told: dict[str, Any] = {"value": {"answer": to_plain(answer)}, "answer": {"status": 200}}
         if failure is not None:
             told = _of_failure(failure)

@@ -41,6 +41,11 @@ def replay_session(target: Target, player: Player) -> AwsSession:
     if known is None:
         raise Unreachable(f"{target.name}: its session is not in the recording")
     facts = known.answer
+    # the run began by asking who it was: what asks the same again gets the next answer
+    who = Call(
+        target=target.name, service="sts", operation="GetCallerIdentity", region=facts["region"]
+    )
+    player.find("api", target.name, asked_of(who, {}))
     ground = Ground(
         core=_lifeless(),
         config=config_of(target, entry).merge(Config(**_OWN)),

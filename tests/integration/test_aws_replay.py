@@ -171,6 +171,27 @@ def test_every_way_to_read_gives_the_same(furnished):
     assert "UnauthorizedOperation" in first[-1]
 
 
+def test_what_is_learned_from_a_failure_is_learned_again_in_the_same_order(moto):
+    """Credentials that a region refuses: STS and the list of regions are asked why."""
+    journal = MemoryJournal()
+    trails, words = [], []
+
+    def look(session):
+        for _ in range(2):
+            with collected() as trail:
+                words.append(seen(lambda: session.call("ec2", "describe_vpcs", region="eu-west-1")))
+            trails.append(list(trail.ids))
+
+    with moto.faults(Fault("eu-west-1 DescribeVpcs", "AuthFailure")):
+        look(live(moto, journal))
+    with offline():
+        look(again(moto, journal))
+    assert len(trails[0]) == 3
+    assert trails == [trails[0]] * 4
+    assert words == [words[0]] * 4
+    assert "although AWS takes the credentials" in words[0][1]
+
+
 def test_places_in_lists_are_told_apart_without_being_kept(furnished):
     """Tokens of pages look like secrets; with the same mask for all, boto3 would see a circle."""
     logs = furnished.admin("logs")

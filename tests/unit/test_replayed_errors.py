@@ -57,7 +57,7 @@ def answered(code, status=403, **more):
 def stored(failure, /, **changes):
     """What a recording holds of *failure*, read from its JSON."""
     journal = Journal()
-    CallRecorder(journal, "payments").keep({}, 0.0, failure, None)
+    CallRecorder(journal, "payments").begin(CALL, {})(failure, None)
     seen = journal.seen
     parts = {} if seen.value is None else {"value": json.dumps(seen.value, sort_keys=True).encode()}
     given = {"answer": seen.answer, "error": seen.error, "parts": parts, **changes}
