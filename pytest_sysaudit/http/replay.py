@@ -5,6 +5,7 @@ It imports requests, so it is itself imported only when an endpoint is opened.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.cookiejar
 import io
@@ -53,6 +54,10 @@ class _Recorded(Shared):
         super().__init__(settings, adapter=adapter, keeper=FactPlayer(player, settings.target))
         with collected():
             known = player.find("http", settings.target, PEER)
+            if settings.policy.base.scheme == "https" and not settings.proxy:
+                # the run began by a handshake: who asks again gets what came next
+                with contextlib.suppress(CannotAssess):
+                    _ = self.tls.handshake
         self.peer = str(known.answer["peer"]) if known else ""
 
     def probe(self) -> None:

@@ -153,6 +153,22 @@ def lines_of(headers):
     return [(n, re.sub("^([ab])=[^;]*", r"\1=", v) if n == "Set-Cookie" else v) for n, v in headers]
 
 
+def test_a_handshake_that_fails_is_told_in_the_order_of_the_run(servers):
+    twice = Twice(f"https://localhost:{servers['plain']}")
+
+    def look(client):
+        found = []
+        for _ in range(2):
+            with collected() as trail:
+                found.append(raised(lambda: client.tls.handshake))
+            found.append(list(trail.ids))
+        return found
+
+    words, first, _, second = twice.same(look)
+    assert words[0].__name__ == "TlsFailed"
+    assert first != second
+
+
 def told(response):
     """All that a check may look at in an answer."""
     exchange = response.exchange
