@@ -124,6 +124,12 @@ class Result:
     drift: str | None = None
 
     @property
+    def place(self) -> Place:
+        """Which check on which target it is of."""
+        params = tuple(sorted(self.params.items()))
+        return Place(self.control, self.check, self.target, params)
+
+    @property
     def sort_key(self) -> tuple[str, str, str, str, str]:
         """The place of this result in a report: the same however the run was made."""
         params = ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sysaudit.command.ending import Refused
 from pytest_sysaudit.errors import SysauditError
-from pytest_sysaudit.record import Control, Plain, Result
+from pytest_sysaudit.record import Control, Place, Plain, Result, Verdict
 from pytest_sysaudit.reports.document import SCHEMA
 from pytest_sysaudit.text import plural
 
@@ -124,6 +124,7 @@ def _of_bundle(folder: Path, bundle: Bundle) -> dict[str, Plain]:
     from pytest_sysaudit.reports.document import build, summarize
 
     results = [Result.from_plain(row) for row in bundle.results]
+    results += _unfinished(bundle, {result.place for result in results})
     used = {result.control for result in results}
     controls = {str(c["id"]): Control.from_plain(c) for c in bundle.controls}
     controls |= {id_: Control(id=id_, title="") for id_ in used - controls.keys()}
@@ -142,16 +143,28 @@ def _of_bundle(folder: Path, bundle: Bundle) -> dict[str, Plain]:
     return document
 
 
+def _unfinished(bundle: Bundle, done: set[Place]) -> Iterator[Result]:
+    """Yield a result for each check that was to be carried out and has none."""
+    for place in bundle.plan:
+        if place not in done:
+            yield Result(
+                **place.to_plain(),
+                verdict=Verdict.ERROR,
+                message="not assessed: the run was killed before this check ended",
+                started=str(bundle.begin.get("started", "")),
+            )
+
+
 def _gate(bundle: Bundle, document: Mapping[str, Plain], names: list[str]) -> Mapping[str, Plain]:
     from pytest_sysaudit.compliance.gate_read import default_gate
 
     why = ""
     if bundle.ended is None:
-        done = {row["target"] for row in document["results"]}
+        done = {row["target"] for row in bundle.results}
         left = [name for name in names if name not in done]
         rest = f"; nothing was finished on {', '.join(left)}" if left else ""
         why = (
-            f"the run was killed: {plural(len(document['results']), 'result')} "
+            f"the run was killed: {plural(len(tuple(bundle.results)), 'result')} "
             f"of {plural(len(done), 'target')} were finished{rest}"
         )
     return default_gate().judge(document, beyond=why).to_plain()

@@ -15,7 +15,7 @@ from pytest_sysaudit.evidence.chain import HEAD, kind_of, lines
 from pytest_sysaudit.evidence.observation import Stored
 from pytest_sysaudit.evidence.pack import unpack
 from pytest_sysaudit.evidence.records import check_observation, packed_from, short_of, value_of
-from pytest_sysaudit.record import Plain
+from pytest_sysaudit.record import Place, Plain
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -122,6 +122,12 @@ class Bundle:
     def results(self) -> Iterable[Mapping[str, Plain]]:
         """The rows of the json report; of those with the same place the last one."""
         return tuple({_place(row): row for row in self._values("result")}.values())
+
+    @cached_property
+    def plan(self) -> tuple[Place, ...]:
+        """Which checks were to be carried out on which targets, each once."""
+        told = (place for part in self._values("plan") for place in part["places"])
+        return tuple(dict.fromkeys(map(Place.from_plain, told)))
 
     @property
     def inventory_text(self) -> str:

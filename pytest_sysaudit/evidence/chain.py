@@ -17,7 +17,7 @@ ZEROS = "0" * 64
 #: Where the JSON of a line begins: after the hash and a space.
 HEAD = 65
 #: The kinds of records: each is an object with one of these as its only key.
-RECORDS = ("begin", "control", "end", "note", "observation", "result", "seal")
+RECORDS = ("begin", "control", "end", "note", "observation", "plan", "result", "seal")
 
 
 class Link(NamedTuple):

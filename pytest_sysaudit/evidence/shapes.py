@@ -24,7 +24,7 @@ _HARMLESS = re.compile(
     r"|true|false|yes|no|on|off|null|none|nil|undefined|unset|set|empty|missing|absent|present"
     r"|prompt|required|requisite|sufficient|optional|mandatory|enabled|disabled|never|always"
     r"|expired|locked|invalid|valid|wrong|incorrect|denied|bearer|basic|digest|negotiate"
-    r"|str|string|bytes|int|bool|any",
+    r"|str|string|bytes|int|bool|any|all",
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTES = r"(?:\\*['\"]|&quot;|&#0?3[49];|&#x2[27];|&apos;)"

@@ -22,7 +22,7 @@ from pytest_sysaudit.evidence.observed import cut_words, said_of, stored_of, unk
 from pytest_sysaudit.evidence.pack import Pack, Packed
 from pytest_sysaudit.evidence.redact import Redactor
 from pytest_sysaudit.evidence.trail import used
-from pytest_sysaudit.record import Plain, utc_text
+from pytest_sysaudit.record import Place, Plain, utc_text
 
 if TYPE_CHECKING:
     from pytest_sysaudit.evidence.signing import SigningKey
@@ -31,6 +31,8 @@ __all__ = ["BundleJournal", "Limits", "open_journal"]
 
 #: Seconds between two seals, where a key is there.
 SEAL_EVERY = 5.0
+#: Places in one record of the plan.
+_PLACES = 200
 #: Bytes that are written between two looks at what other processes have written.
 _LOOK_EVERY = 1 << 20
 
@@ -137,6 +139,12 @@ class BundleJournal:
     def control(self, plain: Mapping[str, Plain]) -> None:
         """Keep a control that was selected, as `Control.to_plain` gives it. Never raises."""
         self._keep("control", plain)
+
+    def plan(self, places: Iterable[Place]) -> None:
+        """Keep which checks are to be carried out on which targets. Never raises."""
+        plain = [self._redactor.plain(place.to_plain()) for place in places]
+        for at in range(0, len(plain), _PLACES):
+            self._keep("plan", {"places": plain[at : at + _PLACES]})
 
     def close(self) -> None:
         """Write no more. A worker's part is then whole; calling it again does nothing."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_sysaudit.errors import Denied, NotApplicable
+from pytest_sysaudit.hooks.keys import state_of
+from pytest_sysaudit.record import Plain
 
 if TYPE_CHECKING:
     from pytest_sysaudit.host import Host
@@ -39,7 +42,8 @@ def _require_platform(item: pytest.Function, mark: pytest.Mark) -> None:
     system = mark.args[0] if mark.args else "linux"
     wanted = mark.kwargs.get("distribution") or []
     wanted = [wanted] if isinstance(wanted, str) else list(wanted)
-    found = platform.system().lower() if host is None else str(host.system_info.type)
+    here = _machine(item.config)["system"]
+    found = here if host is None else str(host.system_info.type)
     if found != system:
         raise NotApplicable(f"for {system}; this is {found}")
     if wanted and host is not None:
@@ -48,11 +52,18 @@ def _require_platform(item: pytest.Function, mark: pytest.Mark) -> None:
             raise NotApplicable(f"for {' or '.join(wanted)}; this is {distribution}")
 
 
+def _machine(config: pytest.Config) -> Mapping[str, Plain]:
+    """Return the ``system`` that audits and its user's ``uid``; in a replay those of the run."""
+    replay = state_of(config).replay
+    told = replay.bundle.begin.get("machine") if replay is not None else None
+    return told or {"system": platform.system().lower(), "uid": os.geteuid()}
+
+
 def _require_privilege(item: pytest.Function, mark: pytest.Mark) -> None:
     if "root" not in mark.args:
         raise Denied(f"@pytest.mark.needs{mark.args}: only 'root' is known")
     host = _host_of(item)
-    uid = os.geteuid() if host is None else host.facts.uid
+    uid = _machine(item.config)["uid"] if host is None else host.facts.uid
     if uid != 0:
         raise Denied(
             f"needs root, and we are uid {uid}: run as root, "

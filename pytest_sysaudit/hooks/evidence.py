@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shlex
 import time
 from collections.abc import Generator, Sequence
@@ -87,6 +89,7 @@ def _begin(config: pytest.Config, state: State) -> dict[str, Plain]:
         "operator": operator(),
         "command_line": shlex.join(["pytest", *config.invocation_params.args]),
         "versions": versions(),
+        "machine": {"system": platform.system().lower(), "uid": os.geteuid()},
         "selection": selection_of(config),
         "inventory": {
             "path": str(inventory.path or ""),
@@ -139,6 +142,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         follow(before)
 
 
+@pytest.hookimpl(tryfirst=True, wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Keep what is to be carried out; workers of pytest-xdist tell it to the controller."""
+    state = state_of(session.config)
+    if state.journal is not None and not hasattr(session.config, "workerinput"):
+        state.journal.plan(check.place for _, check in state.expected)
+    return (yield)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Close the journal; in a worker only its own part of it."""
@@ -149,6 +161,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         state.journal.close()
         return
     state.journal.finish({"ended": utc_text(time.time()), "exit_code": int(session.exitstatus)})
+    if state.journal.problem and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -145,7 +145,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, settings in _OPTIONS:
         group.addoption(name, dest=name[2:].replace("-", "_"), **settings)
     parser.addini("audit_evidence_part", "largest content that is recorded whole", default="16M")
-    parser.addini("audit_evidence_total", "largest recording of one process", default="2G")
+    parser.addini("audit_evidence_total", "largest recording, all contents", default="2G")
     files = "files of answers to manual controls"
     parser.addini("audit_attestations", files, type="linelist", default=[])
     parser.addini("audit_baseline", "json report of an earlier run", default="")

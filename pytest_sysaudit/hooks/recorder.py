@@ -52,9 +52,11 @@ class Recorder:
 
     def add_expected(self, found: Iterable[tuple[str, dict[str, Plain]]]) -> None:
         """Note what a worker is to carry out: node id and place of each check."""
-        for nodeid, plain in found:
-            place = self._places[nodeid] = Place.from_plain(plain)
-            self.expected.setdefault(place)
+        places = {nodeid: Place.from_plain(plain) for nodeid, plain in found}
+        self._places.update(places)
+        if self.state.journal is not None:
+            self.state.journal.plan(p for p in places.values() if p not in self.expected)
+        self.expected.update(dict.fromkeys(places.values()))
 
     def add_targets(self, states: Mapping[str, dict[str, Plain]]) -> None:
         """Note what is known of targets; a dead one stays dead."""

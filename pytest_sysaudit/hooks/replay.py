@@ -70,7 +70,7 @@ class Replay(Recording):
         found: dict[Place, list[Result]] = {}
         for plain in self.bundle.results:
             result = Result.from_plain(plain)
-            found.setdefault(_place(result), []).append(result)
+            found.setdefault(result.place, []).append(result)
         return {place: tuple(rows) for place, rows in found.items()}
 
     @cached_property
@@ -93,7 +93,7 @@ class Replay(Recording):
         """Return *results* with the times of the recorded ones: when the target was looked at."""
         done = []
         for result in results:
-            before = self.results.get(_place(result), ())
+            before = self.results.get(result.place, ())
             same = next((row for row in before if row.resource == result.resource), None)
             times = (same.started, same.duration) if same else (self.started, 0.0)
             done.append(dataclasses.replace(result, started=times[0], duration=times[1]))
@@ -109,11 +109,6 @@ class Replay(Recording):
             "operator": begin["operator"],
             "as_recorded": self.as_recorded,
         }
-
-
-def _place(result: Result) -> Place:
-    params = tuple(sorted(result.params.items()))
-    return Place(result.control, result.check, result.target, params)
 
 
 _TEXTS = frozenset({"command", "file", "capture"})

@@ -10,9 +10,9 @@ from dataclasses import fields
 from itertools import groupby
 from operator import itemgetter
 
+from pytest_sysaudit.compliance.gate import default_gate
 from pytest_sysaudit.record import Control, Plain, Result, Severity, Verdict
 from pytest_sysaudit.reports.plain import clean, clean_text, ordered
-from pytest_sysaudit.text import plural
 
 SCHEMA = "sysaudit-results/1"
 #: What a result says about when it was made, and nothing about what was found.
@@ -49,7 +49,7 @@ _SHAPES: Mapping[str, Sequence[str]] = {
 PARTS = ("waivers", "attestations", "drift", "evidence")
 
 
-def build(
+def build(  # noqa: PLR0913 - the parts of the document
     run: Mapping[str, Plain],
     targets: Sequence[Mapping[str, Plain]],
     controls: Sequence[Control],
@@ -67,7 +67,7 @@ def build(
             and ``reason`` of each.
         controls: every control that was selected.
         results: every result; no row may be missing, which is for the caller to see to.
-        gate: ``{"broken": bool, "rule": str}``; None, or one that says neither that it is broken
+        gate: from `Judgement.to_plain`; None, or one that says neither that it is broken
             nor which rule held, as after a run that was ended early, judges by the default gate.
         parts: those of `PARTS` that the run has, in their order.
 
@@ -96,7 +96,7 @@ def summarize(
 
     Returns:
         ``total``; ``verdicts`` by verdict; ``by_severity``, ``by_target`` and ``by_framework``,
-        each a table of verdicts by its key; ``gate`` with ``broken`` and ``rule``.
+        each a table of verdicts by its key; ``gate`` as `build` takes it.
     """
     results = document["results"]
     controls = {control["id"]: control for control in document["controls"]}
@@ -112,28 +112,16 @@ def summarize(
         targets[row["target"]][row["verdict"]] += 1
         for name in control.get("frameworks", ()):
             frameworks[name][row["verdict"]] += 1
-    verdicts = _table(Counter(row["verdict"] for row in results))
     return {
         "total": len(results),
-        "verdicts": verdicts,
+        "verdicts": _table(Counter(row["verdict"] for row in results)),
         "by_severity": {name: _table(counts) for name, counts in severities.items()},
         "by_target": {name: _table(counts) for name, counts in targets.items()},
         "by_framework": {name: _table(counts) for name, counts in frameworks.items()},
         "gate": clean(gate)
         if gate and (gate["broken"] or gate["rule"])
-        else default_gate(verdicts),
+        else default_gate().judge(document).to_plain(),
     }
-
-
-def default_gate(verdicts: Mapping[str, int]) -> dict[str, Plain]:
-    """Judge by the gate of a run that names none: nothing fails, everything is assessed."""
-    failed, errors = verdicts[Verdict.FAIL.value], verdicts[Verdict.ERROR.value]
-    if failed:
-        return {"broken": True, "rule": f"fail: 0 (found {failed})"}
-    if errors:
-        found = plural(errors, "check")
-        return {"broken": True, "rule": f"error: 0 ({found} not assessed)"}
-    return {"broken": False, "rule": "fail: 0, error: 0"}
 
 
 def equal_parts(document: Mapping[str, Plain]) -> dict[str, Plain]:

@@ -115,5 +115,8 @@ def test_kill_9_in_the_middle(tmp_path, share, args):
     )
     assert out.returncode == 0, out.stderr
     rescued = json.loads((folder / "rescued.json").read_text())["results"]
+    assert len(rescued) == len(HOSTS) * 20  # what did not end is not assessed, none is missing
+    left = [row for row in rescued if "the run was killed" in row["message"]]
+    assert {row["verdict"] for row in left} == {"error"}
     keys = [[r["target"], r["control"], r["params"], r["verdict"]] for r in rescued]
     assert [row for row in told if row not in keys] == []

@@ -65,7 +65,7 @@ def test_facts_of_a_certificate(authority):
     assert (cert.key_type, cert.key_bits, cert.signature_hash) == ("RSA", 2048, "sha256")
     assert (cert.self_signed, cert.is_ca, cert.lifetime_days) == (False, False, 10)
     assert (cert.names, cert.addresses) == (("localhost", "127.0.0.1", "::1"), cert.names[1:])
-    assert 7 < cert.days_left() < 8
+    assert 7 < cert.days_left(datetime.now(UTC)) < 8
     assert cert.days_left(datetime.now(UTC) + timedelta(days=20)) < 0
     root = parse(der(authority.root))
     assert (root.self_signed, root.is_ca, root.curve) == (True, True, "secp256r1")
