@@ -75,11 +75,11 @@ class Way:
     def __getattr__(self, name):
         return getattr(self._way, name)
     def close(self):
-        print("CLOSED", self.name, flush=True)
+        print(f"CLOSED {self.name}", flush=True)
 
 def pytest_sysaudit_transports():
     def open_it(target, secrets, targets):
-        print("OPENED", target.name, flush=True)
+        print(f"OPENED {target.name}", flush=True)
         return Way(target.name, open_local(target, secrets, targets))
     return {"ssh": open_it}
 """
@@ -104,7 +104,7 @@ def test_a_host_is_closed_after_its_last_check_but_not_one_that_others_go_throug
         def test_once_more(host):
             time.sleep(0.3)
             assert host.file("/").exists
-            print("ENDED", host.target.name, flush=True)
+            print(f"ENDED {host.target.name}", flush=True)
     """)
     shown = project.run("-s", "--audit-lanes=0").stdout.str()
     order = [shown.index(word) for word in ("ENDED one", "CLOSED one", "ENDED two")]
