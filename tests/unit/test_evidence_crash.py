@@ -250,29 +250,33 @@ def _use_up(disk):
             file.write(bytes(4096))
 
 
-@pytest.fixture
-def small_files():
-    """No file may have more than 100,000 bytes."""
+@contextlib.contextmanager
+def _files_of(most):
+    """No file may have more than *most* bytes: pytest's own output, once this ended, may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_limit_on_files_ends_the_recording_and_not_the_audit(tmp_path, small_files):
-    journal = main_journal(tmp_path / "b")
-    ids = _fill(journal)
-    journal.finish({"ended": ENDED})
+def test_a_limit_on_files_ends_the_recording_and_not_the_audit(tmp_path):
+    with _files_of(100_000):
+        journal = main_journal(tmp_path / "b")
+        ids = _fill(journal)
+        journal.finish({"ended": ENDED})
     _stopped(tmp_path / "b", journal, ids, "File too large")
     assert any("writing stopped" in remark for remark in verify(tmp_path / "b").remarks)
 
 
-def test_a_worker_without_room_says_so_in_the_finished_recording(tmp_path, small_files):
-    main, worker = main_journal(tmp_path / "b"), worker_journal(tmp_path / "b")
-    ids = _fill(worker)
-    worker.close()
+def test_a_worker_without_room_says_so_in_the_finished_recording(tmp_path):
+    with _files_of(100_000):
+        main, worker = main_journal(tmp_path / "b"), worker_journal(tmp_path / "b")
+        ids = _fill(worker)
+        worker.close()
+        main.finish({"ended": ENDED})
     assert "File too large" in worker.problem
-    main.finish({"ended": ENDED})
     found = verify(tmp_path / "b")
     assert found.ok, found.broken
     assert found.complete
@@ -282,9 +286,9 @@ def test_a_worker_without_room_says_so_in_the_finished_recording(tmp_path, small
     assert set(ids) <= set(open_bundle(tmp_path / "b").observations)
 
 
-def test_no_room_to_begin_is_an_error(tmp_path, small_files):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-    with pytest.raises(EvidenceError, match="nothing can be written there: File too large"):
+def test_no_room_to_begin_is_an_error(tmp_path):
+    refused = pytest.raises(EvidenceError, match="nothing can be written there: File too large")
+    with _files_of(10), refused:
         main_journal(tmp_path / "b")
 
 
