@@ -38,11 +38,6 @@ def is_path(text: str, base: Path) -> bool:
     return text.endswith((".yaml", ".yml")) or "/" in text or (base / text).is_file()
 
 
-def default_gate() -> Gate:
-    """Return the gate of a run that names none: nothing fails, everything is assessed."""
-    return Gate("default", DEFAULT)
-
-
 def _gate(source: str, given: Mapping[str, Limit], *, only_new: bool) -> Gate:
     """Return a gate; of verdicts that it does not mention, the default's limits hold."""
     named = {name.partition(".")[0] for name in given}

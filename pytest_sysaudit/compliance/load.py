@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from pytest_sysaudit.compliance.attestations import Attestation, read_attestations
 from pytest_sysaudit.compliance.baseline import Baseline, read_baseline
-from pytest_sysaudit.compliance.gate import Gate
-from pytest_sysaudit.compliance.gate_read import default_gate, is_path, parse_gate, read_gate
+from pytest_sysaudit.compliance.gate import Gate, default_gate
+from pytest_sysaudit.compliance.gate_read import is_path, parse_gate, read_gate
 from pytest_sysaudit.compliance.waivers import Waiver, read_waivers
 from pytest_sysaudit.errors import ComplianceError, InventoryError, Problem
 from pytest_sysaudit.inventory.yaml import Document, read

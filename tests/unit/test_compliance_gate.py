@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pytest_sysaudit.compliance.gate import NAMES, Gate
-from pytest_sysaudit.compliance.gate_read import default_gate, is_path, parse_gate, read_gate
+from pytest_sysaudit.compliance.gate import default_gate
+from pytest_sysaudit.compliance.gate_read import is_path, parse_gate, read_gate
 from pytest_sysaudit.compliance.load import GateText, load
 from pytest_sysaudit.errors import ComplianceError
 from pytest_sysaudit.inventory.yaml import parse

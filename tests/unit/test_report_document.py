@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from lab.report_sample import RUN, controls, nasty, results, sample, targets
 
+from pytest_sysaudit.compliance.gate import default_gate
 from pytest_sysaudit.inventory.target import Kind
 from pytest_sysaudit.record import Control, Result, Severity, Verdict
 from pytest_sysaudit.reports import document, json_report
@@ -168,20 +169,23 @@ def test_the_summary_counts_every_way():
     ("verdicts", "broken", "rule"),
     [
         ([Verdict.PASS, Verdict.WAIVED, Verdict.MANUAL], False, "fail: 0, error: 0"),
-        ([Verdict.ERROR, Verdict.FAIL], True, "fail: 0 (found 1)"),
-        ([Verdict.ERROR, Verdict.PASS], True, "error: 0 (1 check not assessed)"),
+        ([Verdict.ERROR, Verdict.FAIL], True, "fail: 1 found, 0 allowed"),
+        ([Verdict.ERROR, Verdict.PASS], True, "error (not assessed): 1 found, 0 allowed"),
     ],
 )
 def test_the_default_gate(verdicts, broken, rule):
     made = document.build(RUN, [], [], [row(verdict=v) for v in verdicts])
-    assert made["summary"]["gate"] == {"broken": broken, "rule": rule}
+    gate = made["summary"]["gate"]
+    assert (gate["broken"], gate["rule"]) == (broken, rule)
+    assert gate == default_gate().judge(made).to_plain()
 
 
 @pytest.mark.parametrize("gate", [None, {"broken": False, "rule": ""}])
 def test_a_gate_that_nobody_judged_never_holds_over_a_failure(gate):
     failed = Result(control="c", check="x", target="t", verdict=Verdict.FAIL)
-    summary = document.build(RUN, [], [], [failed], gate)["summary"]
-    assert summary["gate"] == {"broken": True, "rule": "fail: 0 (found 1)"}
+    judged = document.build(RUN, [], [], [failed], gate)["summary"]["gate"]
+    assert judged["broken"]
+    assert judged["rule"] == "fail: 1 found, 0 allowed"
 
 
 def test_a_gate_that_was_judged_elsewhere_is_told_as_it_is():

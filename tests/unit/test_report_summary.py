@@ -54,7 +54,7 @@ web1   1 failed, 1 not assessed, 1 passed
   F high     ssh.root-login     permitrootlogin is yes, expected no
   E medium   health.disk-space  df: timed out after 30 s
 nothing failed on 1 target: web2
-gate broken: fail: 0 (found 1)
+gate broken: fail: 1 found, 0 allowed
 2 targets: 1 failed, 1 not assessed, 4 passed
 """
     )
@@ -69,7 +69,7 @@ def test_a_dead_target_is_one_line():
         == """
 nothing failed on 1 target: web1
 web3   not reached: 192.0.2.3:22 refused the connection (3 checks not assessed)
-gate broken: error: 0 (3 checks not assessed)
+gate broken: error (not assessed): 3 found, 0 allowed
 2 targets: 3 not assessed, 1 passed
 """
     )
@@ -89,7 +89,7 @@ web2   2 failed
   F medium   health.disk-space  / is 97 % full
 web3   1 failed
 web4   1 failed
-gate broken: fail: 0 (found 5)
+gate broken: fail: 5 found, 0 allowed
 4 targets: 5 failed
 """
     )
@@ -102,7 +102,7 @@ def test_one_cause_that_hides_several_controls_is_told_once():
         == """
 web1   3 not assessed
   E high     3 controls  sudo: a password is required
-gate broken: error: 0 (3 checks not assessed)
+gate broken: error (not assessed): 3 found, 0 allowed
 1 target: 3 not assessed
 """
     )
@@ -118,7 +118,7 @@ def test_resources_of_a_control_share_a_line():
 web1   5 failed, 1 passed
   F high     ssh.root-login     is yes (::1)
   F medium   health.disk-space  97 % full (3 resources: /)
-gate broken: fail: 0 (found 5)
+gate broken: fail: 5 found, 0 allowed
 1 target: 5 failed, 1 passed
 """
     )
