@@ -6,7 +6,7 @@ import difflib
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,14 @@ from pytest_sysaudit.hooks.keys import check_key, state_of
 from pytest_sysaudit.hooks.nothing import unfilled
 from pytest_sysaudit.hooks.state import State
 from pytest_sysaudit.hooks.targets import targets_of
-from pytest_sysaudit.record import Control, Plain, Severity
+from pytest_sysaudit.record import Control, Place, Plain, Severity
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
 
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
+"""What is different in each process, in the text of an object."""
 _ALONE = frozenset({"local_host", "audit", "target"})
 """The fixtures that make a test a check also where the inventory gives it no target."""
 
@@ -49,6 +51,7 @@ def read_checks(config: pytest.Config, items: list[pytest.Item]) -> bool:
         for item in items:
             if (check := reader.read(item)) is not None:
                 item.stash[check_key] = check
+        _tell_apart(items)
         _refuse_unknown_inputs(items, state)
         if state.overlay is not None:
             state.overlay.refuse_unknown_names(config, _misfit)
@@ -311,9 +314,27 @@ def _params(item: pytest.Item, others: Mapping[str, Any], ours: frozenset[str]) 
         for name, value in callspec.params.items()
         if name not in empty and (name not in ours or (name == "aws_region" and value is not None))
     }
-    if any(" object at 0x" in value for value in own.values()):
+    if any(_ADDRESS.search(value) for value in own.values()):
         own = {"id": callspec.id}
     return own | {name: target.name for name, target in others.items()}
+
+
+def _tell_apart(items: list[pytest.Item]) -> None:
+    """Name the parameters of checks by pytest's id too, where their texts are the same.
+
+    A 1 and a "1" look alike; the result of one would take the place of the other's.
+    """
+    alike: dict[Place, list[pytest.Item]] = {}
+    for item in items:
+        check = item.stash.get(check_key, None)
+        if check is not None and check.params:
+            alike.setdefault(check.place, []).append(item)
+    for same in alike.values():
+        for item in same if len(same) > 1 else ():
+            check, callspec = item.stash[check_key], getattr(item, "callspec", None)
+            if callspec is not None:
+                params = {**check.params, "id": callspec.id}
+                item.stash[check_key] = replace(check, params=params)
 
 
 def _expected(asserts: tuple[str, ...], inputs: Mapping[str, Any]) -> Plain:
