@@ -224,22 +224,20 @@ def _in_words(drift: Drift) -> str:
 
 
 def _markdown(drift: Drift, rows: list[dict[str, Plain]]) -> Iterator[str]:
+    """Yield a comment no longer than one may be; what does not fit is counted."""
+    from pytest_sysaudit.reports.markdown import LONGEST, Table
+    from pytest_sysaudit.reports.markup import code
+    from pytest_sysaudit.reports.telling import place_of
+
     yield f"**{_in_words(drift)}**"
-    if rows:
-        yield ""
-        yield "| | verdict | control | target | message |"
-        yield "|---|---|---|---|---|"
+    lines = []
     for row in rows:
-        cells = [row["state"], _told(row), row["control"], row["target"], row["message"]]
-        yield f"| {' | '.join(_cell(str(cell)) for cell in cells)} |"
-
-
-def _cell(text: str) -> str:
-    """Return *text* as it is to be read: nothing of it is Markdown or HTML."""
-    shown = output.cut(output.one_line(text), 300)
-    for sign in "\\`*_[]|~#@":
-        shown = shown.replace(sign, f"\\{sign}")
-    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        named = (code(row["control"]), code(place_of(row)) or "the run", code(row["message"]))
+        lines.append(f"| {' | '.join([row['state'], _told(row), *named])} |")
+    columns = ("", "verdict", "control", "where", "message")
+    text = Table("Changes", columns, lines, "change").text(LONGEST)
+    if text:
+        yield f"\n{text.rstrip()}"
 
 
 def _specs(formats: tuple[str, ...]) -> list[ReportSpec]:

@@ -141,8 +141,8 @@ def _facts(row: Row, control: Row) -> str:
     lines += [f"severity: {severity_of(control)}", f"verdict: {row['verdict']}"]
     lines += [f"{name}: {', '.join(n)}" for name, n in control.get("frameworks", {}).items()]
     for name in ("resource", "observed", "evidence", "waiver", "attestation", "drift"):
-        if row[name]:
-            value = row[name]
+        value = row[name]
+        if value not in (None, "", [], {}, ()):
             lines.append(f"{name}: {value if isinstance(value, str) else compact(value)}")
     return "\n".join(lines)
 

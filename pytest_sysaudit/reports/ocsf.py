@@ -168,7 +168,11 @@ def _evidence(name: str, seen: Row) -> dict[str, Plain]:
 
 def _unmapped(row: Row) -> dict[str, Plain]:
     shown = {"expected": row["expected"], "observed": row["observed"], "drift": row["drift"]}
-    texts = {name: shorten(as_text(value), _LONGEST) for name, value in shown.items() if value}
+    texts = {
+        name: shorten(as_text(value), _LONGEST)
+        for name, value in shown.items()
+        if value is not None
+    }
     return {**texts, **{name: row[name] for name in ("waiver", "attestation") if row[name]}}
 
 

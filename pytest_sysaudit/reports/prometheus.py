@@ -26,6 +26,8 @@ _STATES = {
         *("evidence changed", "not manual"),
     ),
 }
+#: By what a target says of being reachable.
+_REACHED = {True: "yes", False: "no", None: "never tried"}
 Sample = tuple[Mapping[str, str], float]
 
 
@@ -101,11 +103,18 @@ def _of_targets(document: Mapping[str, Plain]) -> Iterator[Gauge]:
         "Targets without series of their own; there are too many.",
         [({}, len(by_target) - len(shown))],
     )
-    tried = [t for t in document["targets"] if t["reachable"] is not None][:_MOST_TARGETS]
+    tried = [t for t in document["targets"] if t["reachable"] is not None]
+    tried = sorted(tried, key=lambda t: t["reachable"])[:_MOST_TARGETS]
     yield Gauge(
         "target_reachable",
         "Whether the target could be reached.",
         [({"target": t["name"], "kind": t["kind"]}, t["reachable"]) for t in tried],
+    )
+    reached = Counter(_REACHED[t["reachable"]] for t in document["targets"])
+    yield Gauge(
+        "targets",
+        "Targets of the last audit by whether they could be reached.",
+        [({"reached": word}, reached[word]) for word in _REACHED.values()],
     )
 
 

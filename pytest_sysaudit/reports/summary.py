@@ -179,7 +179,7 @@ class _Summary:
         yield from _gate(summary["gate"])
         verdicts: Mapping[str, int] = summary["verdicts"]
         counts = in_words(verdicts) or "no results"
-        on = plural(sum(any(counts.values()) for counts in self.counts.values()), "target")
+        on = plural(sum(any(self.counts[n].values()) for n in self.counts if n), "target")
         full = f"{on}: {counts}"
         yield full if len(full) <= self.width else counts, _style(verdicts)
 

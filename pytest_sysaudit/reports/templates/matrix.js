@@ -230,6 +230,12 @@ const matrixGrid = (peek) => {
   };
 };
 
+// The run itself has a line too, and is no target.
+const targetsOf = (grid) => {
+  const targets = grid.targets.filter((target) => target.name).length;
+  return plural(targets, "target") + (targets < grid.targets.length ? " and the run itself" : "");
+};
+
 const matrixView = (query, page) => {
   const status = h("p", { id: "shown", role: "status" });
   const peek = h(
@@ -245,7 +251,7 @@ const matrixView = (query, page) => {
     matrix.set(grid);
     matrix.node.hidden = peek.hidden = !rows.length;
     status.textContent = rows.length
-      ? `${plural(grid.targets.length, "target")} by ${plural(grid.controls.length, "control")}, ${plural(rows.length, "result")}`
+      ? `${targetsOf(grid)} by ${plural(grid.controls.length, "control")}, ${plural(rows.length, "result")}`
       : "No result matches these filters.";
     return href("matrix", asFacets(wanted));
   };

@@ -1,0 +1,53 @@
+"""What reports say of the same document agrees, and nothing that was seen is left out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from lab.report_sample import RUN, START, controls, rich, targets
+
+from pytest_sysaudit.record import Result, Verdict, utc_text
+from pytest_sysaudit.reports import document, junit, ocsf, prometheus, summary
+from pytest_sysaudit.reports.markdown import render
+
+
+def test_the_run_is_no_target():
+    made = rich()
+    assert any(row["target"] == "" for row in made["results"])
+    assert "results on 10 targets" in render(made)
+    assert summary.lines(made, 120)[-1][0].startswith("10 targets: ")
+
+
+@pytest.mark.parametrize("value", [0, 0.0, False])
+def test_nothing_is_something_that_was_seen(value, tmp_path):
+    [control] = controls()[:1]
+    row = Result(
+        control=control.id,
+        check=control.source,
+        target="web1",
+        verdict=Verdict.PASS,
+        expected=value,
+        observed=value,
+        started=utc_text(START),
+    )
+    made = document.build(RUN, targets()[:1], [control], [row])
+    ocsf.write(made, tmp_path / "o")
+    event = json.loads((tmp_path / "o").read_text())
+    shown = json.dumps(value).strip('"')
+    assert event["unmapped"] == {"expected": shown, "observed": shown}
+    assert f"observed: {shown}<" in junit.render(made).decode()
+
+
+def test_what_was_not_reached_is_shown_however_many_targets_there_are(tmp_path):
+    first, dead = targets()[0], targets()[2]
+    many = [{**first, "name": f"a{number:04d}"} for number in range(1200)]
+    prometheus.write(
+        document.build(RUN, [*many, {**dead, "name": "z"}], [], []), tmp_path / "r.prom"
+    )
+    text = (tmp_path / "r.prom").read_text()
+    assert 'sysaudit_target_reachable{target="z",kind="ssh"} 0\n' in text
+    assert text.count("sysaudit_target_reachable{") == 1000
+    assert 'sysaudit_targets{reached="yes"} 1200\n' in text
+    assert 'sysaudit_targets{reached="no"} 1\n' in text
+    assert 'sysaudit_targets{reached="never tried"} 0\n' in text
