@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Self
 
 Plain = Any
 """JSON data: str, int, float, bool, None, and lists and dicts with str keys of these."""
+SCHEMA = "sysaudit-results/1"
+"""What the json document calls itself, and its version."""
 
 
 class Verdict(enum.StrEnum):

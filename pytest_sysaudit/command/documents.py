@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sysaudit.command.ending import Refused
+from pytest_sysaudit.compliance.baseline import FILE_NAME
+from pytest_sysaudit.compliance.gate import default_gate
 from pytest_sysaudit.errors import SysauditError
-from pytest_sysaudit.record import Control, Place, Plain, Result, Verdict
-from pytest_sysaudit.reports.document import SCHEMA
+from pytest_sysaudit.evidence.folder import is_recording
+from pytest_sysaudit.record import SCHEMA, Control, Place, Plain, Result, Verdict
 from pytest_sysaudit.text import plural
 
 if TYPE_CHECKING:
     from pytest_sysaudit.evidence.bundle import Bundle
 
-FILE_NAME = "results.json"
 _WAY_OUT = "--audit-report=json=PATH writes one"
 _TOLD = 5
 """How many misfits of a file are told."""
-_BAD = ("fail", "error", "waived")
-"""Verdicts whose evidence is quoted."""
 
 
 def read_document(path: Path) -> dict[str, Plain]:
@@ -36,7 +35,7 @@ def read_document(path: Path) -> dict[str, Plain]:
         Refused: it is none, of another version, or not whole.
     """
     if path.is_dir():
-        if (path / "main.chain").exists():
+        if is_recording(path):
             return of_bundle(path)
         if not (path / FILE_NAME).exists():
             raise Refused(f"{path}: holds neither a recording nor a {FILE_NAME}")
@@ -128,15 +127,13 @@ def _of_bundle(folder: Path, bundle: Bundle) -> dict[str, Plain]:
     used = {result.control for result in results}
     controls = {str(c["id"]): Control.from_plain(c) for c in bundle.controls}
     controls |= {id_: Control(id=id_, title="") for id_ in used - controls.keys()}
-    named = {id_ for result in results for id_ in result.evidence}
-    quoted = {id_ for r in results if r.verdict in _BAD for id_ in r.evidence}
     targets = list(_targets(folder, bundle, {result.target for result in results}))
     document = build(
         _run(bundle),
         targets,
         [controls[id_] for id_ in sorted(used)],
         results,
-        parts={"evidence": bundle.describe(named, quoted)},
+        parts={"evidence": bundle.describe_used(results)},
     )
     gate = _gate(bundle, document, [one["name"] for one in targets])
     document["summary"] = summarize(document, gate)
@@ -156,8 +153,6 @@ def _unfinished(bundle: Bundle, done: set[Place]) -> Iterator[Result]:
 
 
 def _gate(bundle: Bundle, document: Mapping[str, Plain], names: list[str]) -> Mapping[str, Plain]:
-    from pytest_sysaudit.compliance.gate_read import default_gate
-
     why = ""
     if bundle.ended is None:
         done = {row["target"] for row in bundle.results}

@@ -57,10 +57,7 @@ def _results(
         rows: dict[Place, list[Result]] = {}
         for plain in document["results"]:
             result = Result.from_plain({**plain, "drift": None})
-            params = tuple(sorted(result.params.items()))
-            rows.setdefault(Place(result.control, result.check, result.target, params), []).append(
-                result
-            )
+            rows.setdefault(result.place, []).append(result)
         for place, same in rows.items():
             found.setdefault(place, []).append((name, same))
     for place, runs in found.items():

@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pytest_sysaudit.errors import ComplianceError, Problem, SysauditError
+from pytest_sysaudit.evidence import folder as files
 from pytest_sysaudit.inventory.build import quoted
 from pytest_sysaudit.inventory.yaml import shown_path
-from pytest_sysaudit.record import Plain, Verdict
+from pytest_sysaudit.record import SCHEMA, Plain, Verdict
 
-SCHEMA = "sysaudit-results/1"
-"""What this version reads."""
 FILE_NAME = "results.json"
 """What the result file of a folder is called."""
-CHAIN = "main.chain"
-"""What a recording begins with; see `evidence.folder`."""
 _WAY_OUT = "--audit-report json=PATH writes one"
 _TEXTS = ("control", "check", "target", "resource", "message")
 _KEPT = (*_TEXTS, "params", "verdict", "observed")
@@ -65,7 +62,7 @@ def read_baseline(path: Path) -> Baseline:
     Raises:
         ComplianceError: it cannot be read, is no result file, or one of another version.
     """
-    if (path / CHAIN).is_file():
+    if files.is_recording(path):
         return _recorded(path)
     return _reported(path / FILE_NAME if path.is_dir() else path)
 
@@ -77,7 +74,7 @@ def _recorded(folder: Path) -> Baseline:
     shown = shown_path(folder)
     try:
         bundle = open_bundle(folder)
-        sha256 = hashlib.sha256((folder / CHAIN).read_bytes()).hexdigest()
+        sha256 = hashlib.sha256(files.chain_path(folder, files.MAIN).read_bytes()).hexdigest()
         document = {"schema": SCHEMA, "run": {}, "results": list(bundle.results)}
         document["run"] = {"id": bundle.begin.get("run"), "started": bundle.begin.get("started")}
     except OSError as error:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_sysaudit.compliance.attestations import Attestation, read_attestations
-from pytest_sysaudit.compliance.baseline import Baseline, read_baseline
 from pytest_sysaudit.compliance.gate import Gate, default_gate
 from pytest_sysaudit.compliance.gate_read import is_path, parse_gate, read_gate
 from pytest_sysaudit.compliance.waivers import Waiver, read_waivers
 from pytest_sysaudit.errors import ComplianceError, InventoryError, Problem
 from pytest_sysaudit.inventory.yaml import Document, read
+
+if TYPE_CHECKING:
+    from pytest_sysaudit.compliance.baseline import Baseline
 
 T = TypeVar("T")
 
@@ -94,6 +96,8 @@ class _Loader:
 
     def baseline(self, path: Path) -> Baseline | None:
         """Return the earlier run."""
+        from pytest_sysaudit.compliance.baseline import read_baseline
+
         try:
             return read_baseline(path)
         except ComplianceError as error:

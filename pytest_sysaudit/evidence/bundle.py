@@ -15,7 +15,7 @@ from pytest_sysaudit.evidence.chain import HEAD, kind_of, lines
 from pytest_sysaudit.evidence.observation import Stored
 from pytest_sysaudit.evidence.pack import unpack
 from pytest_sysaudit.evidence.records import check_observation, packed_from, short_of, value_of
-from pytest_sysaudit.record import Place, Plain
+from pytest_sysaudit.record import Place, Plain, Result
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -207,6 +207,12 @@ class Bundle:
             raise EvidenceError(f"{path}: cannot be read: {error.strerror}") from error
         except EvidenceError as error:
             raise EvidenceError(f"{path}: byte {packed.at}: {error}") from error
+
+    def describe_used(self, results: Iterable[Result]) -> dict[str, Plain]:
+        """Return the document's part on what *results* name; of what tells against them, more."""
+        from pytest_sysaudit.evidence.describe import describe, named_by
+
+        return describe(self, *named_by(results))
 
     def describe(self, ids: Iterable[str], excerpts: Collection[str] = ()) -> dict[str, Plain]:
         """Return the document's part on the observations *ids*, and what they were made of.

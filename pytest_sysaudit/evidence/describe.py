@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sysaudit.errors import EvidenceError
 from pytest_sysaudit.evidence.canonical import ID_DIGITS, canonical, sha256
 from pytest_sysaudit.evidence.records import part_size, short_of
-from pytest_sysaudit.record import Plain, utc_text
+from pytest_sysaudit.record import Plain, Result, Verdict, utc_text
 from pytest_sysaudit.text import decode, first_line, plural, printable, shorten
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Characters of an excerpt, and of what was asked.
 EXCERPT, WHAT = 400, 300
+#: The verdicts of which reports show the beginning of what was seen.
+_BAD = frozenset({Verdict.FAIL, Verdict.ERROR, Verdict.WAIVED})
 #: The parts that say most, in this order.
 _MAIN = ("stdout", "body", "value", "content", "packets", "stderr")
 
@@ -42,6 +44,13 @@ def describe(
         found[id_] = _described(bundle, id_, value, excerpt=id_ in wanted)
         waiting += value.get("made_of", ())
     return dict(sorted(found.items()))
+
+
+def named_by(results: Iterable[Result]) -> tuple[set[str], set[str]]:
+    """Return the observations that *results* name, and those of them that are to be quoted."""
+    rows = list(results)
+    named = {id_ for result in rows for id_ in result.evidence}
+    return named, {id_ for result in rows if result.verdict in _BAD for id_ in result.evidence}
 
 
 def _described(

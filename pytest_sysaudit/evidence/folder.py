@@ -28,6 +28,11 @@ def pack_path(folder: Path, process: str) -> Path:
     return folder / f"{process}{pack.SUFFIX}"
 
 
+def is_recording(folder: Path) -> bool:
+    """Whether a recording lies in *folder*, whole or not."""
+    return chain_path(folder, MAIN).is_file()
+
+
 def processes(folder: Path) -> list[str]:
     """Return the processes that have a chain in *folder*, `MAIN` first.
 
@@ -59,7 +64,7 @@ def make(folder: Path, process: str) -> None:
         raise EvidenceError(f"expected a process's name of letters, digits, '_' and '-': {process}")
     if process == MAIN:
         _make_empty(folder)
-    elif not chain_path(folder, MAIN).is_file():
+    elif not is_recording(folder):
         raise EvidenceError(f"{folder}: {process} finds no recording to join: no main.chain")
     elif chain_path(folder, process).exists():
         raise EvidenceError(f"{folder}: there already is a recording of {process}")

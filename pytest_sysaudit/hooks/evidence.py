@@ -16,7 +16,7 @@ from pytest_sysaudit.errors import SysauditError
 from pytest_sysaudit.evidence.trail import Trail, follow
 from pytest_sysaudit.hooks.keys import only_looks, state_of
 from pytest_sysaudit.hooks.origin import operator, selection_of, versions
-from pytest_sysaudit.record import Plain, Result, Verdict, utc_text
+from pytest_sysaudit.record import Plain, Result, utc_text
 
 if TYPE_CHECKING:
     from pytest_sysaudit.evidence.writer import BundleJournal
@@ -99,10 +99,6 @@ def _begin(config: pytest.Config, state: State) -> dict[str, Plain]:
     }
 
 
-_BAD = frozenset({Verdict.FAIL, Verdict.ERROR, Verdict.WAIVED})
-"""Verdicts whose evidence the reports quote."""
-
-
 def described(state: State, results: Sequence[Result]) -> dict[str, Plain] | None:
     """Return what reports say of the observations that *results* name; None: nothing is kept."""
     if state.replay is not None:
@@ -113,9 +109,7 @@ def described(state: State, results: Sequence[Result]) -> dict[str, Plain] | Non
         bundle = open_bundle(state.journal.folder)
     else:
         return None
-    named = {id_ for result in results for id_ in result.evidence}
-    quoted = {id_ for r in results if r.verdict in _BAD for id_ in r.evidence}
-    return bundle.describe(named, quoted)
+    return bundle.describe_used(results)
 
 
 def story(journal: BundleJournal) -> dict[str, Plain]:

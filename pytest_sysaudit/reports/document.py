@@ -11,10 +11,9 @@ from itertools import groupby
 from operator import itemgetter
 
 from pytest_sysaudit.compliance.gate import default_gate
-from pytest_sysaudit.record import Control, Plain, Result, Severity, Verdict
+from pytest_sysaudit.record import SCHEMA, Control, Plain, Result, Severity, Verdict
 from pytest_sysaudit.reports.plain import clean, clean_text, ordered
 
-SCHEMA = "sysaudit-results/1"
 #: What a result says about when it was made, and nothing about what was found.
 TIMES = ("started", "duration")
 
