@@ -20,6 +20,8 @@ _SECTION = re.compile(r"^(why|fix):\s*", re.IGNORECASE)
 _BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match, ast.TryStar)
 _LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.GeneratorExp)
 """What stands inside does not run where it is written."""
+_LEAVING = (ast.Return, ast.Break, ast.Continue)
+"""What, at the end of a ``try``, makes an exception forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class Source:
         asserts: the asserted expressions, in order.
         lines: how many of its lines are assertions; see `Lines`.
         certain: whether at least one assertion runs whenever the function returns.
+        catches: whether it may go on after an assertion of its own that failed.
         resources: whether it uses ``audit.resource``.
     """
 
@@ -60,6 +63,7 @@ class Source:
     asserts: tuple[str, ...] = ()
     lines: int = 0
     certain: bool = True
+    catches: bool = False
     resources: bool = False
 
 
@@ -89,12 +93,15 @@ def read_source(function: Callable[..., Any]) -> Source:
         return Source()
     if not isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return Source()
+    resources = any(_called(node) == "resource" for node in ast.walk(tree))
+    catches = not resources and any(map(_catches, ast.walk(tree)))
     return Source(
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         asserts=tuple(ast.unparse(n.test) for n in ast.walk(tree) if isinstance(n, ast.Assert)),
         lines=len(_lines(tree).asserting),
-        certain=_certain(tree.body),
-        resources=any(_called(node) == "resource" for node in ast.walk(tree)),
+        certain=not catches and _certain(tree.body),
+        catches=catches,
+        resources=resources,
     )
 
 
@@ -141,6 +148,27 @@ def _asserts(node: ast.AST) -> bool:
     if name == "expect" and isinstance(getattr(node, "func", None), ast.Attribute):
         return False
     return bool(_ASSERTING_CALL.match(name))
+
+
+def _catches(node: ast.AST) -> bool:
+    """Whether *node* may end well though an assertion inside of it failed."""
+    if isinstance(node, (ast.Try, ast.TryStar)):
+        types = [handler.type for handler in node.handlers]
+        leaves = any(isinstance(part, _LEAVING) for end in node.finalbody for part in ast.walk(end))
+        caught = leaves or None in types or any(map(_names_failure, filter(None, types)))
+    elif isinstance(node, (ast.With, ast.AsyncWith)):
+        calls = [item.context_expr for item in node.items]
+        caught = any(_called(call) == "suppress" and _names_failure(call) for call in calls)
+    else:
+        return False
+    inside = (part for statement in node.body for part in ast.walk(statement))
+    return caught and any(isinstance(part, (ast.Assert, ast.Call)) for part in inside)
+
+
+def _names_failure(node: ast.AST) -> bool:
+    """Whether *node* names a class of exceptions that a failed assertion belongs to."""
+    names = {getattr(part, "id", getattr(part, "attr", "")) for part in ast.walk(node)}
+    return not names.isdisjoint({"AssertionError", "Exception", "BaseException"})
 
 
 def _certain(body: list[ast.stmt]) -> bool:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
+
+import pytest
 
 from pytest_sysaudit.source import Lines, Source, read_lines
 
@@ -19,19 +21,20 @@ _LIBRARIES = tuple(_PATHS[name] for name in ("stdlib", "platstdlib", "purelib", 
 
 
 class Witness:
-    """Whether an assertion ran."""
+    """Whether an assertion ran, and was not one that failed and was caught."""
 
     def __init__(self) -> None:
         self.seen = False
+        self.caught = False
 
 
 @contextmanager
 def watch(function: Callable[..., Any], source: Source) -> Iterator[Witness]:
     """Watch for assertions while *function* runs.
 
-    Only where reading its text leaves a doubt (an assert in a loop over nothing, or in a helper) is
-    it traced. The trace function of a debugger or of coverage is left alone; then an assertion that
-    stands in the text counts as one that ran.
+    Only where reading its text leaves a doubt (an assert in a loop over nothing, or in a helper, or
+    one that may fail and be caught) is it traced. The trace function of a debugger or of coverage
+    is left alone; then an assertion that stands in the text counts as one that ran.
     """
     witness = Witness()
     if source.certain or not source.sha256:
@@ -42,23 +45,33 @@ def watch(function: Callable[..., Any], source: Source) -> Iterator[Witness]:
         yield witness
         return
     folder = str(Path(function.__code__.co_filename).parent)
-    sys.settrace(_tracer(folder, witness))
+    sys.settrace(_tracer(folder, witness, function.__code__ if source.catches else None))
     try:
         yield witness
     finally:
         sys.settrace(None)
 
 
-def _tracer(folder: str, witness: Witness) -> Callable[[FrameType, str, object], Any]:
-    """Return a trace function that looks at code in *folder* and outside of libraries."""
+def _tracer(
+    folder: str, witness: Witness, catching: CodeType | None
+) -> Callable[[FrameType, str, object], Any]:
+    """Return a trace function that looks at code in *folder* and outside of libraries.
+
+    Args:
+        folder: where the checks are.
+        witness: what to tell.
+        catching: what may catch its own assertions: the one before does not count then.
+    """
     wanted: dict[str, Lines] = {}
 
-    def local(frame: FrameType, event: str, _argument: object) -> Any:
+    def local(frame: FrameType, event: str, argument: Any) -> Any:
         line, code = frame.f_lineno, frame.f_code
         asserting, defining = wanted[code.co_filename]
         if event == "line" and line in asserting:
-            witness.seen = line not in defining or code.co_firstlineno == line
-        return None if witness.seen else local
+            witness.seen |= line not in defining or code.co_firstlineno == line
+        elif event == "exception" and code is catching and _is_failure(argument[0]):
+            witness.seen, witness.caught = False, True
+        return None if witness.seen and code is not catching else local
 
     def enter(frame: FrameType, _event: str, _argument: object) -> Any:
         if witness.seen:
@@ -69,6 +82,10 @@ def _tracer(folder: str, witness: Witness) -> Callable[[FrameType, str, object],
         return local if wanted[name].asserting else None
 
     return enter
+
+
+def _is_failure(error: type[BaseException]) -> bool:
+    return issubclass(error, (AssertionError, pytest.fail.Exception))
 
 
 def is_of_a_check(filename: str, folder: str) -> bool:

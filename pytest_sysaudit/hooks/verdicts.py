@@ -100,6 +100,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     else:
         with watch(inspect.unwrap(item.function), source) as witness:
             result = yield
+        if witness.caught and not witness.seen:
+            raise CannotAssess("an assertion failed and was caught, and none held after it")
     _refuse_nothing(item, source, seen=certain or witness.seen)
     return result
 

@@ -105,6 +105,37 @@ def test_loop_over_several_lines(host):
             and b
         )
 
+def test_caught_and_asserted_after(host):
+    found = []
+    for x in (None, host):
+        try:
+            assert x
+        except AssertionError:
+            found.append(x)
+    assert len(found) == 1
+
+def test_one_of_two(host):
+    try:
+        assert not host
+    except Exception:
+        assert host
+
+def test_any_that_holds(host):
+    for x in (None, host):
+        try:
+            assert x
+            return
+        except AssertionError:
+            continue
+    pytest.fail("none")
+
+def test_that_it_fails(host):
+    try:
+        with pytest.raises(AssertionError):
+            verify(None)
+    except Exception:
+        raise
+
 class TestCase(unittest.TestCase):
     @pytest.mark.usefixtures("local_host")
     def test_case(self):
@@ -152,6 +183,35 @@ def test_command_that_worked(host):
 
 def test_value(host):
     return [host]
+
+def test_caught(host):
+    assert host
+    try:
+        assert not host
+    except AssertionError:
+        pass
+
+def test_caught_of_a_helper(host):
+    try:
+        verify(None)
+    except Exception:
+        print("well")
+
+def test_caught_with_all_else(host):
+    try:
+        pytest.fail("no")
+    except:
+        pass
+
+def test_suppressed(host):
+    with contextlib.suppress(AssertionError):
+        assert not host
+
+def test_forgotten(host):
+    try:
+        assert not host
+    finally:
+        return
 
 def test_row(host, audit):
     with audit.resource("a"):
