@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shlex
 import subprocess
@@ -114,6 +115,29 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
     assert files(tmp_path) == set()
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_what_cannot_be_written_is_named_with_the_way_out(tmp_path, monkeypatch, force):
+    def refused(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", ".sysaudit-0.tmp")
+
+    monkeypatch.setattr(Path, "write_text", refused)
+    with pytest.raises(PermissionError) as caught:
+        write_new(tmp_path / "b.txt", "text", force=force)
+    assert caught.value.filename == str(tmp_path / "b.txt")
+    assert "cannot be written: Permission denied; name another place" in caught.value.strerror
+
+
+def test_a_file_system_without_hard_links_will_do(tmp_path, monkeypatch):
+    def unknown(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", unknown)
+    assert write_new(tmp_path / "b.txt", "text")
+    assert not write_new(tmp_path / "b.txt", "other")
+    assert (tmp_path / "b.txt").read_text() == "text"
+    assert files(tmp_path) == {"b.txt"}
+
+
 def test_the_inventory_is_valid_also_with_its_examples(command, tmp_path, monkeypatch):
     command("init", tmp_path)
     path = tmp_path / "inventory.yaml"
@@ -174,16 +198,35 @@ def test_the_ci_jobs_write_what_they_upload(command, tmp_path, which):
     assert written == {"junit.xml", "results.sarif", "report.html", "results.json"}
 
 
-@pytest.mark.parametrize("code, ended_with", [(0, 0), (1, 1), (10, 0), (4, 4)])
-def test_the_github_job_makes_of_a_code_what_it_says(command, tmp_path, code, ended_with):
+@pytest.mark.parametrize("code", [0, 1, 10, 4])
+@pytest.mark.parametrize("which", [0, 1], ids=["github", "gitlab"])
+def test_the_ci_jobs_are_green_only_if_all_is_well(command, tmp_path, which, code):
+    """What could not be looked at is no success; whoever wants a warning finds how to have it."""
+    ended, _ = ended_with(command, tmp_path, which, code)
+    assert ended.code == code
+    gitlab = yaml.safe_load((tmp_path / ".gitlab-ci.yml").read_text())
+    assert "allow_failure" not in gitlab["audit"]
+    assert "# allow_failure: {exit_codes: 10}" in (tmp_path / ".gitlab-ci.yml").read_text()
+
+
+@pytest.mark.parametrize("code, expected", [(0, 0), (1, 1), (10, 0), (4, 1)])
+def test_the_warning_that_the_github_job_offers(command, tmp_path, code, expected):
     command("init", tmp_path)
-    program = tmp_path / "pytest"
+    text = (tmp_path / ".github/workflows/audit.yml").read_text()
+    (addition,) = re.findall(r"^ *# (\|\| .*)$", text, re.MULTILINE)
+    ended, script = ended_with(command, tmp_path, 0, code, addition)
+    assert ended.code == expected
+    assert ("::warning::" in ended.out) == (code == 10)
+    assert yaml.safe_load(f"run: {script}") == {"run": script}
+
+
+def ended_with(command, folder, which, code, addition=""):
+    command("init", folder)
+    program = folder / "pytest"
     program.write_text(f"#!/bin/sh\nexit {code}\n")
     program.chmod(0o755)
-    script = scripts(tmp_path)[0]
-    ended = shell(f"set -e\nPATH={shlex.quote(str(tmp_path))}:$PATH\n{script}", tmp_path)
-    assert ended.code == ended_with
-    assert ("::warning::" in ended.out) == (code == 10)
+    script = f"{scripts(folder)[which]} {addition}".strip()
+    return shell(f"set -e\nPATH={shlex.quote(str(folder))}:$PATH\n{script}", folder), script
 
 
 def test_a_folder_that_may_not_be_written(tmp_path):
