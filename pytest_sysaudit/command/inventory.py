@@ -11,7 +11,7 @@ import click
 from pytest_sysaudit.command import output, words
 from pytest_sysaudit.command.ending import USAGE, Refused, remark
 from pytest_sysaudit.command.group import examples
-from pytest_sysaudit.text import plural
+from pytest_sysaudit.text import listed, plural
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.load import LoadedInventory
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULT = "inventory.yaml"
 _HIDDEN = frozenset({"groups", "vars", "inputs"})
+_UNVERIFIED = "verify: false accepts every certificate"
+_BELIEVING = "host_key_policy: accept-new believes the first key that it sees"
 
 
 @click.group(
@@ -110,29 +112,38 @@ def load_or_refuse(path: Path) -> LoadedInventory:
     from pytest_sysaudit.inventory.load import load
 
     if not path.exists():
-        way_out = "`sysaudit init` writes a first one" if str(path) == DEFAULT else "name another"
-        raise Refused(f"{path}: there is no such file; {way_out}")
+        raise Refused(f"{path}: there is no such file; {_way_out(path)}")
     return load(path)
 
 
+def _way_out(path: Path) -> str:
+    if str(path) == DEFAULT:
+        return "`sysaudit init` writes a first one"
+    return "name another" if path.suffix else f"name another, or a target: --target {path}"
+
+
 def warnings_about(found: LoadedInventory) -> Iterator[str]:
-    """Yield what is no error in an inventory but hardly meant."""
+    """Yield what is no error in an inventory but hardly meant; what is true of many, once."""
     used = {group for target in found.targets.values() for group in target.groups}
     for name in found.model.groups:
         if name != "all" and name not in used:
             yield f"group {name!r} has no targets"
-    addresses: dict[tuple[str, object, object], str] = {}
+    doubts: dict[str, list[str]] = {}
+    addresses: dict[tuple[str, object, object], list[str]] = {}
     for target in found.targets.values():
         entry: Any = target.entry
         if target.kind == "ssh" and not entry.embedded:
             key = (entry.address or target.name, entry.port, entry.user)
-            first = addresses.setdefault(key, target.name)
-            if first != target.name:
-                yield f"{first} and {target.name} have the same address, port and user"
+            addresses.setdefault(key, []).append(target.name)
         if target.kind == "http" and not entry.verify:
-            yield f"{target.name}: verify: false accepts every certificate"
+            doubts.setdefault(_UNVERIFIED, []).append(target.name)
         if target.kind == "ssh" and entry.ssh.host_key_policy == "accept-new":
-            yield f"{target.name}: host_key_policy: accept-new believes the first key that it sees"
+            doubts.setdefault(_BELIEVING, []).append(target.name)
+    for names in addresses.values():
+        if len(names) > 1:
+            yield f"{listed(names, 5)} have the same address, port and user"
+    for doubt, names in doubts.items():
+        yield f"{listed(names, 5)}: {doubt}"
 
 
 def of_target(target: Target) -> dict[str, Plain]:

@@ -43,10 +43,26 @@ def test_a_good_inventory_is_told_with_its_warnings(command, project):
     assert ended.out == "inventory.yaml: good: 4 targets (1 local, 2 ssh, 1 http), 4 warnings\n"
     assert ended.err.splitlines() == [
         "inventory.yaml: warning: group 'empty' has no targets",
-        "inventory.yaml: warning: web1 and web2 have the same address, port and user",
+        "inventory.yaml: warning: web1, web2 have the same address, port and user",
         f"inventory.yaml: warning: {ACCEPTS}",
         "inventory.yaml: warning: shop: verify: false accepts every certificate",
     ]
+
+
+def test_what_is_doubtful_of_many_targets_is_told_once(command, project):
+    ssh = "ssh: {host_key_policy: accept-new}"
+    hosts = "".join(f"  h{i:03}: {{address: 192.0.2.{i % 2}, {ssh}}}\n" for i in range(500))
+    (project / "inventory.yaml").write_text(f"version: 1\nhosts:\n{hosts}")
+    ended = command("inventory", "check")
+    assert ended.out.endswith("500 targets (500 ssh), 3 warnings\n")
+    lines = ended.err.splitlines()
+    assert "h001, h003, h005, h007, h009 and 245 more (250 in all) have the same" in lines[1]
+    assert lines[2].endswith("(500 in all): " + ACCEPTS.removeprefix("web2: "))
+
+
+def test_a_target_in_place_of_the_file_is_told_the_option(command, project):
+    assert "or a target: --target web1" in command("inventory", "show", "web1").err
+    assert "--target" not in command("inventory", "show", "web1.yaml").err
 
 
 def test_all_mistakes_are_told_at_once_with_their_lines(command, project):
