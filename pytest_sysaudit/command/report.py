@@ -42,7 +42,7 @@ def report() -> None:
     short_help="Print the summary of a run.",
     epilog=examples(["sysaudit report show results.json", "sysaudit report show evidence -v"]),
 )
-@click.argument("file", metavar="FILE|BUNDLE", type=_FILE)
+@click.argument("file", metavar="FILE|DIR", type=_FILE)
 @click.option("-v", "--verbose", is_flag=True, help="all findings, not shortened")
 def show(file: Path, *, verbose: bool) -> None:
     """Print the summary that the run printed at its end."""
@@ -65,7 +65,7 @@ def show(file: Path, *, verbose: bool) -> None:
         ]
     ),
 )
-@click.argument("file", metavar="FILE|BUNDLE", type=_FILE)
+@click.argument("file", metavar="FILE|DIR", type=_FILE)
 @click.option(
     "--to",
     "formats",
@@ -78,8 +78,8 @@ def show(file: Path, *, verbose: bool) -> None:
 def convert(file: Path, formats: tuple[str, ...]) -> None:
     """Write other reports of a json report, or of what --audit-evidence recorded.
 
-    A BUNDLE may be that of a run that was killed: its report has all that was finished, and says
-    that the run was not whole.
+    DIR may be the recording of a run that was killed: its report has all that was finished, and
+    says that the run was not whole.
     """
     from pytest_sysaudit.command.documents import read_document
 
@@ -100,7 +100,7 @@ def convert(file: Path, formats: tuple[str, ...]) -> None:
         ]
     ),
 )
-@click.argument("files", metavar="FILE|BUNDLE...", type=_FILE, nargs=-1, required=True)
+@click.argument("files", metavar="FILE|DIR...", type=_FILE, nargs=-1, required=True)
 @click.option("-o", "--output", "path", metavar="PATH", type=_FILE, required=True, help="the file")
 @click.option("--gate", metavar="PATH|EXPR", help="judge by this  [default: fail=0,error=0]")
 @click.option(

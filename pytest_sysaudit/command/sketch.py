@@ -201,7 +201,6 @@ _KEYS: Mapping[str, str] = {
     "mounts": "path",
 }
 _SEVERITIES: Mapping[str, str] = {"users": "high", "ports": "high"}
-_SINGULAR: Mapping[str, str] = {"sysctls": "sysctl"}
 
 
 def module(

@@ -130,12 +130,6 @@ class Bundle:
         return tuple(dict.fromkeys(map(Place.from_plain, told)))
 
     @property
-    def inventory_text(self) -> str:
-        """The inventory of the run, without secrets."""
-        told = self.begin.get("inventory")
-        return str(told.get("text", "")) if isinstance(told, dict) else ""
-
-    @property
     def observations(self) -> Mapping[str, Entry]:
         """The place of each observation, by id, in the order of each chain; see `observation`."""
         return self._entries

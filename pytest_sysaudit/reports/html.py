@@ -72,14 +72,6 @@ def render(document: Mapping[str, Plain]) -> bytes:
     return packed.join(frame)
 
 
-def data_of(page: bytes) -> dict[str, Any]:
-    """Return the data that *page*, from `render`, holds for its script: see `html_data.packs`."""
-    _, _, rest = page.partition(_DATA.encode())
-    packed, _, _ = rest.partition(b"</script>")
-    data: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(packed)))
-    return data
-
-
 def _is_hopeless(text: bytes, limit: int) -> bool:
     """Whether *text* is far too large, as the quickest compression tells in a fifth of the time."""
     return len(text) > 4 * limit and len(gzip.compress(text, 1)) > limit

@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from lab import hardened, library, nspawn, tinyhost, weak
 from lab.footprint import footprint
+from lab.report_sample import html_columns
 from lab.tiny import tiny_host
 
 from pytest_sysaudit.record import Verdict
-from pytest_sysaudit.reports import html
 
 pytestmark = [
     pytest.mark.root,
@@ -95,7 +95,7 @@ def test_odd_names_come_through_in_every_report(run):
     assert "odd\\xffbyte" in said
     junit = ET.parse(run.folder / "junit.xml").getroot()
     told = [node.get("message", "") + (node.text or "") for node in junit.iter("failure")]
-    page = "\n".join(html.data_of((run.folder / "report.html").read_bytes())["texts"])
+    page = "\n".join(html_columns((run.folder / "report.html").read_bytes())["texts"])
     for name in ("odd\\xffbyte", "lines"):
         assert any(name in text for text in told)
         assert name in page

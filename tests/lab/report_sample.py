@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import hashlib
+import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -329,6 +333,14 @@ _GATE = {
         {"rule": "error: 100", "limit": 100, "found": 12, "holds": True},
     ],
 }
+
+
+def html_columns(page: bytes) -> dict[str, Any]:
+    """The data that a page of `reports.html` holds for its script."""
+    packed = re.search(rb'<script id="data"[^>]*>([^<]*)</script>', page)
+    assert packed is not None
+    data: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    return data
 
 
 def rich() -> dict[str, Any]:

@@ -72,7 +72,6 @@ def test_a_bundle_tells_what_the_run_was(tmp_path):
     assert bundle.begin["key"] is None
     assert bundle.ended is not None
     assert bundle.ended["ended"] == ENDED
-    assert bundle.inventory_text == "version: 1\n"
     assert [control["id"] for control in bundle.controls] == ["ssh.root"]
     assert len(bundle.observations) == 3
     assert open_bundle(small(tmp_path / "killed", finish=False)).ended is None

@@ -14,6 +14,7 @@ from lab.report_sample import (
     RUN,
     big_document,
     controls,
+    html_columns,
     large,
     nasty,
     results,
@@ -43,7 +44,7 @@ def facts(made: dict) -> dict[str, str]:
 @pytest.mark.parametrize("make", [sample, nasty, rich])
 def test_every_result_is_in_the_data_with_its_verdict(make):
     made = make()
-    data = html.data_of(html.render(made))
+    data = html_columns(html.render(made))
     rows = data["results"]
     told = sorted(
         (
@@ -184,7 +185,7 @@ def test_a_document_that_was_never_cleaned_is_written_too():
     made = sample()
     made["results"][0]["message"] = "\ud800 \x1b[31m \u202e"
     made["targets"][0]["name"] += "\udfff"
-    data = html.data_of(html.render(made))
+    data = html_columns(html.render(made))
     assert "\\ud800  \\u202e" in data["texts"]
 
 
@@ -281,7 +282,7 @@ def test_the_order_in_which_results_came_leaves_no_trace():
 def test_results_of_unknown_controls_and_targets_are_kept(unknown):
     row = Result(control="gone.one", check="x", target="elsewhere", verdict=Verdict.FAIL)
     known = [replace(c, severity=unknown) for c in controls()[:1]]
-    data = html.data_of(html.render(document.build(RUN, targets(), known, [row])))
+    data = html_columns(html.render(document.build(RUN, targets(), known, [row])))
     assert data["controls"][-1] == {"id": "gone.one", "stranger": True}
     assert data["targets"][-1] == {"name": "elsewhere", "stranger": True}
 
@@ -291,7 +292,7 @@ def test_twenty_thousand_results_are_at_most_three_megabytes():
     assert len(made["results"]) == 20_000
     whole = html.render(made)
     assert len(whole) <= html.LIMIT
-    assert html.data_of(whole)["cuts"] == []
+    assert html_columns(whole)["cuts"] == []
 
 
 def test_a_page_that_would_be_too_large_leaves_out_as_little_as_will_do(monkeypatch):
@@ -312,6 +313,6 @@ def test_a_page_that_would_be_too_large_leaves_out_as_little_as_will_do(monkeypa
         monkeypatch.setattr(html, "LIMIT", size)
         whole = html.render(made)
         assert len(whole) == size
-        assert html.data_of(whole)["cuts"] == list(html_data.CUTS[1 : count + 1])
+        assert html_columns(whole)["cuts"] == list(html_data.CUTS[1 : count + 1])
     monkeypatch.setattr(html, "LIMIT", 1)
     assert len(html.render(made)) == sizes[-1]

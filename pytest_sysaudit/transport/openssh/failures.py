@@ -18,7 +18,6 @@ _CONNECT = re.compile(r"connect to (?:address|host) (\S+) port (\d+): (.+)")
 _OFFER = re.compile(r"no matching (.+?) found\. Their offer: (.*)")
 _OFFENDING = re.compile(r"Offending (?:\S+ )?key in (.+):(\d+)")
 _KNOWN = re.compile(r"Offending|REMOTE HOST IDENTIFICATION HAS CHANGED")
-_REFUSED_KEY = re.compile(r"No (\S+) host key is known for (\S+) and you have requested strict")
 _BROKEN_OFF = re.compile(
     r"Connection (?:closed|reset) by|kex_exchange_identification|Broken pipe|reset by peer"
 )
