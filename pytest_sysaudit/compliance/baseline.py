@@ -70,10 +70,12 @@ def read_baseline(path: Path) -> Baseline:
 def _recorded(folder: Path) -> Baseline:
     """Return the results that the recording in *folder* holds."""
     from pytest_sysaudit.evidence.bundle import open_bundle
+    from pytest_sysaudit.evidence.verify import verify
 
     shown = shown_path(folder)
     try:
         bundle = open_bundle(folder)
+        broken = verify(folder).broken
         sha256 = hashlib.sha256(files.chain_path(folder, files.MAIN).read_bytes()).hexdigest()
         document = {"schema": SCHEMA, "run": {}, "results": list(bundle.results)}
         document["run"] = {"id": bundle.begin.get("run"), "started": bundle.begin.get("started")}
@@ -81,6 +83,9 @@ def _recorded(folder: Path) -> Baseline:
         raise _refuse(shown, f"cannot be read: {error.strerror or error}") from error
     except (SysauditError, ValueError, KeyError) as error:
         raise _refuse(shown, f"is no recording: {error}") from error
+    if broken:
+        way_out = "compare with a recording that 'sysaudit evidence verify' takes"
+        raise _refuse(shown, f"is not as it was recorded: {broken}; {way_out}")
     return _baseline(document, shown, sha256)
 
 

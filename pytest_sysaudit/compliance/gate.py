@@ -127,7 +127,7 @@ class Judgement:
         ]
         return {
             "broken": self.is_broken,
-            "rule": first or ", ".join(map(str, self.rules)),
+            "rule": first or ", ".join(map(str, self.rules)) or "no limit",
             "source": self.source,
             "rules": rules,
         }

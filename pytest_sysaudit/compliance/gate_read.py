@@ -39,11 +39,23 @@ def is_path(text: str, base: Path) -> bool:
 
 
 def _gate(source: str, given: Mapping[str, Limit], *, only_new: bool) -> Gate:
-    """Return a gate; of verdicts that it does not mention, the default's limits hold."""
-    named = {name.partition(".")[0] for name in given}
-    limits = {name: limit for name, limit in DEFAULT.items() if name not in named}
+    """Return a gate; of what it does not mention and is graver, the default's limits hold."""
+    limits = {name: DEFAULT[v] for v in DEFAULT for name in _unsaid(v, given)}
     limits |= {name: limit for name, limit in given.items() if limit is not None}
     return Gate(source, limits, only_new)
+
+
+def _unsaid(verdict: str, given: Mapping[str, Limit]) -> list[str]:
+    """Return what of *verdict* somebody who wrote *given* did not think of.
+
+    All of it, or the severities graver than one that is there: who allows five of low severity has
+    not allowed a critical one.
+    """
+    if verdict in given:
+        return []
+    levels = [f"{verdict}.{severity}" for severity in SEVERITIES]  # the gravest first
+    named = [level for level in levels if level in given]
+    return levels[: levels.index(named[-1])] if named else [verdict]
 
 
 def parse_gate(text: str, shown: str) -> tuple[Gate, list[Problem]]:
@@ -110,8 +122,9 @@ def read_gate(document: Document) -> tuple[Gate, list[Problem]]:
     for verdict in VERDICTS:
         given |= reader.verdict(verdict, data)
     for part, states in STATES.items():
-        given |= reader.table((part,), data.get(part), tuple(states), part)
-    if data.get(COMPLIANCE) is not None:
+        if part in data:
+            given |= reader.table((part,), data[part], tuple(states), part)
+    if COMPLIANCE in data:
         given |= reader.compliance(data[COMPLIANCE])
     only_new = data.get(ONLY_NEW, False)
     if not isinstance(only_new, bool):
@@ -136,8 +149,6 @@ class _GateReader(Reader):
         self, loc: Loc, value: Any, names: Sequence[str], prefix: str
     ) -> Iterator[tuple[str, Limit]]:
         """Yield the limits of the things in *value*, a mapping."""
-        if value is None:
-            return
         if not isinstance(value, dict):
             self.unlike(loc, f"a number for some of {', '.join(names)}", value)
             return

@@ -94,6 +94,9 @@ def _read(reader: EntryReader, loc: Loc, item: dict[str, Plain]) -> Waiver | Non
     reader.known(loc, item, _KEYS)
     control, targets = reader.control(loc, item), reader.targets(loc, item)
     resource = reader.text(loc, item, "resource")
+    if item.get("resource", "") is None:  # all rows are more than somebody may have thought of
+        way_out = ". Name a row, or leave the key out: then all rows are meant"
+        reader.unlike((*loc, "resource"), "text", None, way_out)
     justification = reader.text(loc, item, "justification", why="say why the risk is accepted")
     approver = reader.text(loc, item, "approver", why="say who has accepted the risk")
     ticket = reader.text(loc, item, "ticket")

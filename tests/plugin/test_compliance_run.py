@@ -286,6 +286,11 @@ def test_a_recording_is_a_baseline_and_its_replay_judges_the_same(mine):
     assert {row["drift"] for row in mine.document["results"]} == {"unchanged"}
     assert mine.document["drift"]["baseline"]["path"] == "seen"
     assert result.ret == 0
+    chain = mine.path / "seen" / "main.chain"
+    chain.write_bytes(chain.read_bytes().replace(b'"verdict":"pass"', b'"verdict":"fail"', 1))
+    result = mine.run("--audit-baseline=seen", "--audit-gate=only_new", *decisions)
+    assert result.ret == 4
+    assert "seen: is not as it was recorded: main.chain:" in result.stderr.str()
 
 
 def test_drift_and_a_gate_for_what_is_new(mine):
@@ -346,7 +351,9 @@ def test_drift_and_a_gate_for_what_is_new(mine):
     ],
 )
 def test_a_gate_decides_the_exit_code(mine, gate, code, line):
-    (mine.path / "gate.yaml").write_text("version: 1\nfail: {low: 3}\ncompliance: {min: 90}\n")
+    (mine.path / "gate.yaml").write_text(
+        "version: 1\nfail: {high: any, low: 3}\ncompliance: {min: 90}\n"
+    )
     result = mine.run(f"--audit-gate={gate}")
     assert result.ret == code
     result.stdout.fnmatch_lines([line])

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sysaudit.compliance.gate import NAMES, Gate
-from pytest_sysaudit.compliance.gate import default_gate
+from pytest_sysaudit.compliance.gate import NAMES, Gate, default_gate
 from pytest_sysaudit.compliance.gate_read import is_path, parse_gate, read_gate
 from pytest_sysaudit.compliance.load import GateText, load
 from pytest_sysaudit.errors import ComplianceError
@@ -55,7 +54,14 @@ def judged(expression, found):
         ("compliance>=50", ["pass", "manual", "waived"], "compliance: 33 % found, at least 50 %"),
         ("only_new", ["fail unchanged", "error changed"], ""),
         ("only_new", ["fail new"], "new fail: 1 found, 0 allowed"),
-        ("only_new,fail.low=1", ["fail.low new", "fail.high new"], ""),
+        ("only_new,fail.low=1", ["fail.low new", "fail.info new"], ""),
+        ("only_new,fail.low=1", ["fail.high new"], "new fail.high: 1 found, 0 allowed"),
+        ("fail.low=5", ["fail.critical"], "fail.critical: 1 found, 0 allowed"),
+        ("fail.critical=0,fail.low=5", ["fail.high"], "fail.high: 1 found, 0 allowed"),
+        ("fail.high=any", ["fail.high", "fail.info"], ""),
+        ("fail.high=any", ["fail.critical"], "fail.critical: 1 found, 0 allowed"),
+        ("error.low=any", ["error.medium"], "error.medium: 1 found, 0 allowed"),
+        ("fail.low=5,fail=9", ["fail.critical"], ""),
         ("only_new,error=0", ["error new"], "new error: 1 found, 0 allowed"),
         ("only_new,waived=0", ["waived unchanged"], "waived: 1 found, 0 allowed"),
     ],
@@ -66,7 +72,18 @@ def test_expressions(expression, verdicts, breach):
     assert (judgement.broken[0].breach if judgement.broken else "").startswith(breach)
 
 
-def test_a_severity_that_is_not_named_has_no_limit():
+def test_a_gate_without_a_limit_says_so():
+    assert judged("fail=any,error=any", document("fail")).to_plain()["rule"] == "no limit"
+
+
+@pytest.mark.parametrize("key", ["compliance", "waivers", "attestations", "fail", "only_new"])
+def test_a_key_with_nothing_behind_it_is_a_mistake(key):
+    (problem,) = read_gate(parse(f"version: 1\n{key}:\n".encode(), "gate.yaml"))[1]
+    assert str(problem).startswith("gate.yaml:2:")
+    assert "found nothing" in str(problem)
+
+
+def test_a_severity_that_is_not_named_and_not_graver_has_no_limit():
     assert not judged("fail.critical=0", document(*(["fail.info"] * 9))).is_broken
 
 

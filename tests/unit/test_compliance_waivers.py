@@ -85,6 +85,7 @@ def test_two_on_one_line_have_places_of_their_own():
         ({"control": "/ssh/"}, "write an entry for each control"),
         ({"control": None}, ":3:5: waivers[0]: missing key 'control': name one control by its id"),
         ({"control": "12"}, "expected text, found 12. Quote it: '12'"),
+        ({"resource": "~"}, "resource: expected text, found nothing. Name a row, or leave the key"),
         (
             {"targets": None},
             "missing key 'targets': say where it holds, as --audit-target does; 'al",
