@@ -7,8 +7,6 @@ import errno
 import os
 import pkgutil
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Protocol, cast
 
 from pytest_sysaudit.errors import ReportError
 from pytest_sysaudit.record import Plain
+from pytest_sysaudit.reports.through import STANDARD_OUTPUT, is_shared, write_through
 
 
 class Writer(Protocol):
@@ -82,7 +81,7 @@ def parse_spec(text: str, writers: Mapping[str, str | Writer] = WRITERS) -> Repo
 
     Args:
         text: as given to ``--audit-report``. A path that ends in ``/``, or is a folder, means the
-            format's usual file name in that folder.
+            format's usual file name in that folder; ``-`` is standard output.
         writers: the formats that there are.
 
     Raises:
@@ -97,7 +96,7 @@ def parse_spec(text: str, writers: Mapping[str, str | Writer] = WRITERS) -> Repo
     usual = FILE_NAMES.get(name, f"report.{name}")
     if not equals:
         return ReportSpec(name, FOLDER / usual)
-    path = Path(rest).expanduser()
+    path = STANDARD_OUTPUT if rest == "-" else Path(rest).expanduser()
     return ReportSpec(name, path / usual if rest.endswith("/") or path.is_dir() else path)
 
 
@@ -145,8 +144,8 @@ def write(
     if isinstance(writer, str):
         writer = cast("Writer", pkgutil.resolve_name(writer))
     try:
-        if path.exists() and not path.is_file():
-            _write_through(writer, document, path)
+        if is_shared(path):
+            write_through(lambda file: writer(document, file), path)
         else:
             _write_atomically(writer, document, Path(os.path.realpath(path)))
     except OSError as error:
@@ -166,17 +165,6 @@ def _write_atomically(writer: Writer, document: Mapping[str, Plain], path: Path)
     finally:
         temporary.unlink(missing_ok=True)
     _sync(path.parent)
-
-
-def _write_through(writer: Writer, document: Mapping[str, Plain], path: Path) -> None:
-    """Write into what is no ordinary file (/dev/stdout, a pipe): replacing it would destroy it."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "report"
-        writer(document, copy)
-        with copy.open("rb") as source, path.open("wb") as sink:
-            shutil.copyfileobj(source, sink)
 
 
 def _sync(path: Path) -> None:

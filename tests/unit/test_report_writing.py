@@ -154,6 +154,22 @@ def test_standard_output_is_written_into():
     assert json.loads(done.stdout)["results"] == []
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_what_stood_in_the_file_behind_standard_output_stays(tmp_path, name):
+    code = (
+        "from pytest_sysaudit.reports import document, parse_spec, write; print('before'); "
+        f"spec = parse_spec('json={name}'); "
+        "write(spec.format, document.build({}, [], [], []), spec.path); print('behind')"
+    )
+    (tmp_path / "all").write_text("old\n")
+    with (tmp_path / "all").open("a") as file:
+        subprocess.run([sys.executable, "-c", code], stdout=file, check=True, cwd=tmp_path)
+    text = (tmp_path / "all").read_text()
+    assert text.startswith("old\nbefore\n{")
+    assert text.endswith("}\nbehind\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["all"]
+
+
 def test_a_file_in_the_place_of_a_folder(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ReportError, match=r"file/r\.json: .*: Not a directory; name a file in a f"):
