@@ -209,6 +209,8 @@ def _control_marker(mark: pytest.Mark | None, where: str) -> dict[str, Any]:
         inputs: Mapping[str, Any] | None = None,
         manual: bool = False,
     ) -> dict[str, Any]:
+        if id is not None and not (isinstance(id, str) and id.isprintable()):
+            raise ValueError(f"the id {id!r} is no printable text; write letters, digits, . and -")
         return {
             "id": id,
             "severity": Severity(severity),

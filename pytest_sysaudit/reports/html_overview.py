@@ -195,15 +195,17 @@ def completeness(document: Mapping[str, Plain]) -> str:
     cells = len(targets) * len(controls)
     counted = (
         f"{plural(len(targets), 'target')} by {plural(len(controls), 'control')}, "
-        f"{plural(cells, 'pair')}: {len(pairs)} have a result, {cells - len(pairs)} do not apply. "
-        f"{plural(len(rows), 'result')} in all, as a control may judge several things."
+        f"{plural(cells, 'pair')}: {len(pairs)} have a result, {cells - len(pairs)} do not apply "
+        f"or were not chosen. {plural(len(rows), 'result')} in all, as a control may judge several "
+        "things."
     )
     bare = {
         "Targets without a result": sorted(set(targets) - {target for target, _ in pairs}),
         "Controls without a result": sorted(set(controls) - {control for _, control in pairs}),
     }
     missing = [f"{label}: {listed(names, NAMES)}" for label, names in bare.items() if names]
-    return "\n".join([counted, *(missing or ["No target and no control is without a result."])])
+    whole = ["No target and no control is without a result." if rows else "Nothing was judged."]
+    return "\n".join([counted, *(missing or whole)])
 
 
 def expiry(records: Sequence[Row] | None) -> dict[str, int]:

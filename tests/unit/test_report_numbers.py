@@ -8,7 +8,7 @@ import pytest
 from lab.report_sample import RUN, START, controls, rich, targets
 
 from pytest_sysaudit.record import Result, Verdict, utc_text
-from pytest_sysaudit.reports import document, junit, ocsf, prometheus, summary
+from pytest_sysaudit.reports import document, html, junit, ocsf, prometheus, summary
 from pytest_sysaudit.reports.markdown import render
 
 
@@ -51,3 +51,10 @@ def test_what_was_not_reached_is_shown_however_many_targets_there_are(tmp_path):
     assert 'sysaudit_targets{reached="yes"} 1200\n' in text
     assert 'sysaudit_targets{reached="no"} 1\n' in text
     assert 'sysaudit_targets{reached="never tried"} 0\n' in text
+
+
+def test_a_page_without_results_does_not_praise_itself(tmp_path):
+    html.write(document.build(RUN, [], [], []), tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    assert "Nothing was judged." in text
+    assert "No target and no control is without a result." not in text
