@@ -55,7 +55,9 @@ def _unsaid(verdict: str, given: Mapping[str, Limit]) -> list[str]:
         return []
     levels = [f"{verdict}.{severity}" for severity in SEVERITIES]  # the gravest first
     named = [level for level in levels if level in given]
-    return levels[: levels.index(named[-1])] if named else [verdict]
+    if not named:
+        return [verdict]
+    return [level for level in levels[: levels.index(named[-1])] if level not in given]
 
 
 def parse_gate(text: str, shown: str) -> tuple[Gate, list[Problem]]:

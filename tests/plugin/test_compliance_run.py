@@ -352,7 +352,7 @@ def test_drift_and_a_gate_for_what_is_new(mine):
 )
 def test_a_gate_decides_the_exit_code(mine, gate, code, line):
     (mine.path / "gate.yaml").write_text(
-        "version: 1\nfail: {high: any, low: 3}\ncompliance: {min: 90}\n"
+        "version: 1\nfail: {high: 2, low: 3}\ncompliance: {min: 90}\n"
     )
     result = mine.run(f"--audit-gate={gate}")
     assert result.ret == code

@@ -60,6 +60,7 @@ def judged(expression, found):
         ("fail.critical=0,fail.low=5", ["fail.high"], "fail.high: 1 found, 0 allowed"),
         ("fail.high=any", ["fail.high", "fail.info"], ""),
         ("fail.high=any", ["fail.critical"], "fail.critical: 1 found, 0 allowed"),
+        ("fail.high=any,fail.low=0", ["fail.high"], ""),
         ("error.low=any", ["error.medium"], "error.medium: 1 found, 0 allowed"),
         ("fail.low=5,fail=9", ["fail.critical"], ""),
         ("only_new,error=0", ["error new"], "new error: 1 found, 0 allowed"),
