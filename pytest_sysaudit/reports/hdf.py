@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -28,6 +27,7 @@ from pytest_sysaudit.reports.telling import (
     controls_of,
     finding,
     justification,
+    moment_of,
     numbers,
     place_of,
     severity_of,
@@ -262,7 +262,5 @@ def _statistics(run: Row, counts: Mapping[str, int]) -> dict[str, Plain]:
 
 def _seconds(start: Plain, end: Plain) -> float | None:
     """Return the time from *start* to *end*, ISO 8601 both; None if one says none."""
-    try:
-        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
-    except (TypeError, ValueError):
-        return None
+    began, ended = moment_of(start), moment_of(end)
+    return (ended - began).total_seconds() if began and ended else None

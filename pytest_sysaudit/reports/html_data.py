@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 
 from pytest_sysaudit.record import Plain, Severity, Verdict
 from pytest_sysaudit.reports.html_coverage import STATES, coverage
 from pytest_sysaudit.reports.plain import as_text, clean, clean_text
+from pytest_sysaudit.reports.telling import moment_of
 from pytest_sysaudit.text import shorten
 
 Row = Mapping[str, Plain]
@@ -272,7 +272,5 @@ def _offset(time: str, begin: int | None) -> int | None:
 
 def milliseconds(time: str) -> int | None:
     """Return the milliseconds since the epoch of a time of the document; None: it is none."""
-    try:
-        return round(datetime.fromisoformat(time).timestamp() * 1000)
-    except ValueError:
-        return None
+    found = moment_of(time)
+    return round(found.timestamp() * 1000) if found else None

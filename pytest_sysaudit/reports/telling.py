@@ -83,9 +83,16 @@ def keyed(rows: Iterable[Row]) -> Iterator[tuple[str, Row]]:
         yield hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest(), row
 
 
+def moment_of(time: Plain) -> datetime | None:
+    """Return a time of the document in UTC, which one without a zone is in; None: it is none."""
+    try:
+        found = datetime.fromisoformat(time)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def seconds_of(time: Plain) -> float:
     """Return seconds since the epoch of a time of the document; 0 for none."""
-    try:
-        return datetime.fromisoformat(str(time)).astimezone(UTC).timestamp()
-    except ValueError:
-        return 0.0
+    found = moment_of(time)
+    return found.timestamp() if found else 0.0

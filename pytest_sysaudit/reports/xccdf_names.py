@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from urllib.parse import quote
 
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.reports.plain import as_text, clean_text
+from pytest_sysaudit.reports.telling import moment_of
 from pytest_sysaudit.text import shorten
 
 #: The middle of every id, which XCCDF wants in the form of a host name, turned around.
@@ -67,11 +68,13 @@ def time_of(text: Plain, otherwise: str = _EPOCH, *, plus: float = 0) -> str:
 
     Dates are their first moment. What is no time at all is *otherwise*.
     """
-    try:
-        moment = datetime.fromisoformat(text) + timedelta(seconds=plus)
-    except (TypeError, ValueError, OverflowError):
+    moment = moment_of(text)
+    if moment is None:
         return otherwise
     if not plus and _USUAL.fullmatch(text):
         return str(text)
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        moment += timedelta(seconds=plus)
+    except OverflowError:
+        return otherwise
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
