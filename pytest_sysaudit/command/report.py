@@ -73,7 +73,8 @@ def show(file: Path, *, verbose: bool) -> None:
     multiple=True,
     required=True,
     shell_complete=words.formats,
-    help="the format, and the file it goes to; repeatable  [default: audit-report/...]",
+    help="the format, and the file it goes to (-: standard output); repeatable  "
+    "[default: audit-report/...]",
 )
 def convert(file: Path, formats: tuple[str, ...]) -> None:
     """Write other reports of a json report, or of what --audit-evidence recorded.
@@ -101,7 +102,15 @@ def convert(file: Path, formats: tuple[str, ...]) -> None:
     ),
 )
 @click.argument("files", metavar="FILE|DIR...", type=_FILE, nargs=-1, required=True)
-@click.option("-o", "--output", "path", metavar="PATH", type=_FILE, required=True, help="the file")
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    metavar="PATH",
+    type=_FILE,
+    required=True,
+    help="the file; - is standard output",
+)
 @click.option("--gate", metavar="PATH|EXPR", help="judge by this  [default: fail=0,error=0]")
 @click.option(
     "--prefer",
@@ -118,24 +127,29 @@ def merge(files: tuple[Path, ...], path: Path, gate: str | None, prefer: str) ->
     """
     from pytest_sysaudit.command.documents import read_document
     from pytest_sysaudit.command.merging import merge as join
-    from pytest_sysaudit.reports import ReportSpec
+    from pytest_sysaudit.reports.through import is_shared
 
     judge = _gate(gate)
+    (spec,) = _specs((f"json={path}",))
     documents = [(str(file), read_document(file)) for file in files]
     merged = join(documents, judge, newest=prefer == "newest")
     for line in merged.remarks:
         remark(line)
-    _write(merged.document, [ReportSpec("json", path)])
-    _judge(merged.document)
+    _write(merged.document, [spec])
+    _judge(merged.document, aside=is_shared(spec.path))
 
 
-def _judge(document: Mapping[str, Plain]) -> None:
+def _judge(document: Mapping[str, Plain], *, aside: bool) -> None:
+    """Tell what came of it; *aside*: on standard error, for the report itself is on the other."""
     from pytest_sysaudit.reports.summary import in_words
 
     summary, gate = document["summary"], document["summary"]["gate"]
-    output.say(f"{plural(len(document['targets']), 'target')}: {in_words(summary['verdicts'])}")
+    lines = [(f"{plural(len(document['targets']), 'target')}: {in_words(summary['verdicts'])}", "")]
     if gate["broken"]:
-        output.say(f"gate broken: {gate['rule']}", "red")
+        lines.append((f"gate broken: {gate['rule']}", "red"))
+    for text, style in lines:
+        remark(text) if aside else output.say(text, style)
+    if gate["broken"]:
         no()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from lab import report_sample
@@ -234,6 +236,16 @@ def test_the_gate_of_a_merge_can_be_chosen(command, project):
     ended = command("report", "merge", "a.json", "-o", "m.json", "--gate", "fial=1")
     assert ended.code == 4
     assert "fail" in ended.err
+
+
+@pytest.mark.parametrize("verb", [["merge", "-o", "-"], ["convert", "--to", "json=-"]])
+def test_a_report_can_be_handed_on(project, verb):
+    path = write(project / "a.json", of(["a"], "fail"))
+    line = [sys.executable, "-m", "pytest_sysaudit.command", "report", *verb, str(path)]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False, cwd=project)
+    assert json.loads(ended.stdout)["summary"]["verdicts"]["fail"] == 1
+    assert ("gate broken: fail: 1 found" in ended.stderr) == (verb[0] == "merge")
+    assert not (project / "-").exists()
 
 
 def test_another_machine_under_the_same_name_is_told(command, project):
