@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _NO_FINDING = re.compile(r"^async def functions are not|^Timeout .* from pytest-timeout\.")
 """What pytest and its plugins say through ``pytest.fail`` where no requirement was judged."""
+_NOT_RUN = "[NOTRUN]"
+"""What the reason of ``xfail(run=False)`` begins with."""
 
 
 @dataclass(slots=True)
@@ -225,13 +227,7 @@ def _judge_phase(
     if call.when != "call" and verdict is Verdict.FAIL:
         verdict, message = Verdict.ERROR, f"{call.when} failed: {message}"
     if hasattr(report, "wasxfail"):
-        if isinstance(error, pytest.xfail.Exception):
-            message = error.msg or "expected to fail"
-        if verdict is Verdict.FAIL or isinstance(error, pytest.xfail.Exception):
-            verdict, course.waiver = Verdict.WAIVED, _waiver(str(report.wasxfail))
-        else:
-            del report.wasxfail  # an error is not covered by an expected failure
-            report.outcome = "failed"
+        verdict, message = _expected(course, report, error, (verdict, message))
     course.verdicts.append((verdict, message))
     if verdict in (Verdict.NOT_APPLICABLE, Verdict.MANUAL):
         report.outcome = "skipped"
@@ -239,9 +235,25 @@ def _judge_phase(
         report.longrepr = (path, (line or 0) + 1, f"Skipped: {printable(message)}")
 
 
-def _waiver(reason: str) -> dict[str, Plain]:
-    raw = "not run" if reason.startswith("[NOTRUN]") else "fail"
-    return {"by": "xfail marker", "reason": reason, "raw": raw}
+def _expected(
+    course: Course, report: pytest.TestReport, error: BaseException, found: tuple[Verdict, str]
+) -> tuple[Verdict, str]:
+    """Return what an ``xfail`` makes of what was *found*: it covers failures, and no errors."""
+    verdict, message = found
+    reason = str(report.wasxfail)
+    called = isinstance(error, pytest.xfail.Exception)
+    if called:
+        message = getattr(error, "msg", None) or "expected to fail"
+    if reason.startswith(_NOT_RUN):  # nobody saw it fail
+        told = reason.removeprefix(_NOT_RUN).strip()
+        verdict, message = Verdict.ERROR, "not run (xfail)" + (f": {told}" if told else "")
+        course.told = message
+    elif verdict is Verdict.FAIL or called:
+        course.waiver = {"by": "xfail marker", "reason": reason, "raw": Verdict.FAIL.value}
+        return Verdict.WAIVED, message
+    del report.wasxfail
+    report.outcome = "failed"
+    return verdict, message
 
 
 def _bury_dead(state: State, check: Check, call: pytest.CallInfo[None]) -> None:
