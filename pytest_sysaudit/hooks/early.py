@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -14,6 +15,11 @@ FAMILIES = ("host", "ssh_host", "aws_session", "http_client", "sniffer")
 """The fixtures that give a check its target; the first one asked for is what it judges."""
 OURS = frozenset({*FAMILIES, "local_host", "target", "audit", "aws_region"})
 _HOME = "pytest_sysaudit.fixtures."
+_CHECK = re.compile(
+    rf"\bmark\.control\b|^\s*(async )?def test\w*\([^)]*\b({'|'.join(sorted(OURS))})\b",
+    re.MULTILINE,
+)
+"""What the text of a file with checks holds."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -54,9 +60,27 @@ def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
-    if report.failed:
-        collector.config.stash.setdefault(uncollected_key, []).append(report.nodeid)
+    if told := left_out(report, collector.config):
+        collector.config.stash.setdefault(uncollected_key, []).append(told)
     return report
+
+
+def left_out(report: pytest.CollectReport, config: pytest.Config) -> str:
+    """Return what is said of a file that was not collected, or of checks skipped as a whole.
+
+    Such a skip leaves nothing to be *not applicable*: no result would say that it is missing.
+    """
+    if report.failed:
+        return report.nodeid
+    name, _, inside = report.nodeid.partition("::")
+    if not report.skipped or inside or not name.endswith(".py"):
+        return ""
+    try:
+        text = (config.rootpath / name).read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    way_out = "skipped as a whole; 'pytestmark = pytest.mark.skip' keeps its checks in the report"
+    return f"{report.nodeid} ({way_out})" if _CHECK.search(text) else ""
 
 
 @pytest.hookimpl(trylast=True)

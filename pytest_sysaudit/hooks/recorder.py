@@ -13,6 +13,7 @@ import pytest
 
 from pytest_sysaudit.errors import ReportError
 from pytest_sysaudit.hooks.compliance import compliance_of
+from pytest_sysaudit.hooks.early import left_out
 from pytest_sysaudit.hooks.evidence import described, story
 from pytest_sysaudit.hooks.keys import check_key, judges, state_of, uncollected_key
 from pytest_sysaudit.hooks.options import report_writers
@@ -96,8 +97,9 @@ class Recorder:
             journal.result(result.to_plain())
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.failed:  # from a worker; those of this process were kept before we were there
-            self.uncollected.append(report.nodeid)
+        # from a worker; those of this process were kept before we were there
+        if told := left_out(report, self.config):
+            self.uncollected.append(told)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -70,6 +70,21 @@ def test_a_run_with_nothing_to_audit_is_not_green(project, files, arguments, cod
         result.stdout.no_fnmatch_line("*nothing was audited*")
 
 
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_checks_that_are_skipped_as_a_whole_break_the_gate(project, workers):
+    project.check("pytest.importorskip('no_such')\n" + CHECK, "test_lost.py")
+    project.check("pytest.importorskip('no_such')\n" + PLAIN, "test_plain.py")
+    project.check("pytestmark = pytest.mark.skip\n" + CHECK, "test_kept.py")
+    project.check(CHECK)
+    result = project.run("--audit-gate=fail=any", "-n", workers)
+    assert result.ret == 1
+    rule = project.document["summary"]["gate"]["rule"]
+    assert rule == (
+        "could not be collected: checks/test_lost.py (skipped as a whole; "
+        "'pytestmark = pytest.mark.skip' keeps its checks in the report)"
+    )
+
+
 def test_an_empty_group_is_no_target(project):
     project.inventory("version: 1\ngroups: {web: {}}\nhosts: {alpha: {connection: local}}\n")
     project.check(CHECK)
