@@ -48,6 +48,8 @@ DEFAULT = {Verdict.FAIL.value: 0, Verdict.ERROR.value: 0}
 _REGRESSIONS = (Verdict.FAIL.value, Verdict.ERROR.value)
 #: What `compliance` is a percentage of: all results but those that are not applicable.
 _COUNTED = tuple(v for v in (*VERDICTS, Verdict.PASS.value) if v != Verdict.NOT_APPLICABLE.value)
+#: Why a gate is broken that has nothing to judge.
+_NOTHING = "nothing was judged: the run has no result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +154,9 @@ class Gate:
 
         Args:
             document: with its drift, waivers and attestations, if the run has such.
-            beyond: what breaks any gate besides.
+            beyond: what breaks any gate besides; that there is no result is such a thing.
         """
+        beyond = beyond or ("" if document["results"] else _NOTHING)
         found = _counts(document, only_new=self.only_new)
         rules = tuple(
             Rule(name, self.limits[name], found[name], self.only_new and _is_regression(name))

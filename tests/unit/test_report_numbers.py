@@ -58,3 +58,14 @@ def test_a_page_without_results_does_not_praise_itself(tmp_path):
     text = (tmp_path / "r.html").read_text()
     assert "Nothing was judged." in text
     assert "No target and no control is without a result." not in text
+    assert "Gate holds" not in text
+
+
+@pytest.mark.parametrize("on", [0, 10])
+def test_no_gate_holds_where_nothing_was_judged(on):
+    made = document.build(RUN, targets()[:on], controls(), [])
+    assert made["summary"]["gate"]["broken"] is True
+    assert made["summary"]["gate"]["rule"] == "nothing was judged: the run has no result"
+    assert "## Audit: the gate is broken" in render(made)
+    told = [text for text, _ in summary.lines(made, 80)]
+    assert "gate broken: nothing was judged: the run has no result" in told

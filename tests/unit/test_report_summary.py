@@ -148,7 +148,8 @@ def test_results_without_a_target_are_the_runs():
 
 
 def test_no_results_is_said():
-    assert shown([], []) == "\n0 targets: no results\n"
+    broken = "gate broken: nothing was judged: the run has no result"
+    assert shown([], []) == f"\n{broken}\n0 targets: no results\n"
 
 
 def test_many_findings_are_cut_unless_all_are_asked_for():
