@@ -10,7 +10,7 @@ from pytest_sysaudit.evidence.bundle import Bundle
 from pytest_sysaudit.evidence.canonical import canonical
 from pytest_sysaudit.evidence.observation import Stored
 from pytest_sysaudit.evidence.redact import Redactor
-from pytest_sysaudit.evidence.trail import used
+from pytest_sysaudit.evidence.trail import running, used
 from pytest_sysaudit.record import Plain
 
 _Key = tuple[str, str, bytes]
@@ -25,7 +25,7 @@ class BundlePlayer:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._turns: dict[_Key, int] = {}
+        self._turns: dict[object, int] = {}
         self._lock = threading.Lock()
         self._shapes = Redactor()
 
@@ -47,18 +47,26 @@ class BundlePlayer:
         """Return what was seen when the same was asked; None if it never was.
 
         Who asks the same again gets what came then, in the order of the recording, at the end the
-        last one again. It is added to what the running check used.
+        last one again. A check that was recorded gets what itself was told, in whatever order
+        others ask. It is added to what the running check used.
         """
         with self._lock:
             key = self._key(kind, target, asked)
             ids = self._found.get(key)
             if not ids:
                 return None
-            turn = self._turns.get(key, 0)
-            self._turns[key] = turn + 1
+            ids, turns = self._own(ids)
+            turn = turns.get(key, 0)
+            turns[key] = turn + 1
         found = self._bundle.observation(ids[min(turn, len(ids) - 1)])
-        used(found.id, redacted=found.redacted)
+        used(found.id, redacted=found.redacted, target=target)
         return found
+
+    def _own(self, ids: list[str]) -> tuple[list[str], dict[object, int]]:
+        """Return which of *ids* the running check may be given, and who counts them."""
+        trail = running()
+        own = [id_ for id_ in ids if id_ in trail.own] if trail is not None else []
+        return (own, trail.turns) if trail is not None and own else (ids, self._turns)
 
     def every(self, kind: str, target: str, asked: Mapping[str, Plain]) -> tuple[Stored, ...]:
         """Return all that was seen when the same was asked, in that order; nobody used it yet."""

@@ -129,7 +129,7 @@ class BundleJournal:
                 stored = self._note(seen)
             except Exception as error:  # noqa: BLE001 - the audit goes on without it
                 self._stop(error)
-        used(stored.id, redacted=stored.redacted)
+        used(stored.id, redacted=stored.redacted, target=seen.target)
         return stored
 
     def result(self, plain: Mapping[str, Plain]) -> None:

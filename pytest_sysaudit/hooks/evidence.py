@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sysaudit.errors import SysauditError
-from pytest_sysaudit.evidence.trail import Trail, follow
-from pytest_sysaudit.hooks.keys import only_looks, state_of
+from pytest_sysaudit.evidence.trail import Trail, collected, opened, passed_on
+from pytest_sysaudit.hooks.keys import check_key, only_looks, state_of
 from pytest_sysaudit.hooks.origin import operator, selection_of, versions
 from pytest_sysaudit.record import Plain, Result, utc_text
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 trail_key = pytest.StashKey[Trail]()
 """In an item: the observations that its check used."""
 NAME = "pytest_sysaudit.hooks.evidence"
+_OURS = "pytest_sysaudit."
 
 
 def begin(config: pytest.Config) -> None:
@@ -128,12 +129,61 @@ def trail_of(item: pytest.Item) -> Trail:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Follow the check from its fixtures to their end."""
-    before = follow(trail_of(item))
+    """Follow the check from its fixtures to their end, in threads that it starts too."""
+    trail, check = trail_of(item), item.stash.get(check_key, None)
+    trail.targets = frozenset(target.name for target in check.targets) if check else frozenset()
+    with opened(trail):
+        return (yield)
+
+
+_shared: dict[int, tuple[object, Trail]] = {}
+"""What fixtures used that several checks share, by the result that pytest keeps of them."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+    """Follow a fixture that outlives its first check: the next one looks at the same."""
+    if fixturedef.scope == "function" or fixturedef.func.__module__.startswith(_OURS):
+        return (yield)
+    trail = Trail()
+    try:
+        with collected() as trail:
+            return (yield)
+    finally:
+        passed_on(trail)
+        if trail.ids:
+            _shared[id(fixturedef.cached_result)] = (fixturedef.cached_result, trail)
+
+
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any]) -> None:
+    """Forget what a fixture used that is no more."""
+    _shared.pop(id(fixturedef.cached_result), None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Add what the fixtures used that were set up for another check."""
     try:
         return (yield)
     finally:
-        follow(before)
+        _add_shared(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Add what those fixtures used that the check asked for while it ran."""
+    try:
+        return (yield)
+    finally:
+        _add_shared(item)
+
+
+def _add_shared(item: pytest.Item) -> None:
+    request = getattr(item, "_request", None)
+    for definition in getattr(request, "_fixture_defs", {}).values() if _shared else ():
+        kept, trail = _shared.get(id(definition.cached_result), (None, None))
+        if trail is not None and kept is definition.cached_result:
+            passed_on(trail)
 
 
 @pytest.hookimpl(tryfirst=True, wrapper=True)

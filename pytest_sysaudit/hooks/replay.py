@@ -40,6 +40,9 @@ def begin(config: pytest.Config) -> None:
         )
     state_of(config).replay = replay = Replay(path)
     set_now(replay.now)
+    from pytest_sysaudit.hooks.untouched import keep_out
+
+    keep_out(config)
 
 
 class Replay(Recording):
@@ -48,11 +51,14 @@ class Replay(Recording):
     Attributes:
         as_recorded: how many checks were not judged again, because they looked at what was
             redacted.
+        masked: the targets of which checks were told what was redacted: they may have put it where
+            others find it.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.as_recorded = 0
+        self.masked: set[str] = set()
 
     @property
     def started(self) -> str:
@@ -80,14 +86,27 @@ class Replay(Recording):
 
     def looked_at_text(self, trail: Trail) -> bool:
         """Whether *trail* holds a text, no value of known parts, that a secret was taken out of."""
+        if trail.strange:
+            return True
         seen = (self.bundle.observation(i) for i in trail.ids if i in self.bundle.observations)
         return any(each.redacted and each.kind in _TEXTS for each in seen)
 
-    def recorded(self, check: Check) -> tuple[Result, ...]:
-        """Return the recorded results of *check*, if it is still the same; else nothing."""
+    def recorded(self, check: Check, expected: Plain) -> tuple[Result, ...]:
+        """Return the recorded results of *check*, if it is still the same; else nothing.
+
+        Args:
+            check: the check.
+            expected: what it expects now, its inputs too, as a result says it.
+        """
         if self.sources.get(check.control.id) != check.control.source_sha256:
             return ()
-        return self.results.get(check.place, ())
+        rows = self.results.get(check.place, ())
+        return rows if all(row.expected == expected for row in rows) else ()
+
+    def used(self, check: Check) -> frozenset[str]:
+        """Return the ids of what *check* used when it was recorded."""
+        rows = self.results.get(check.place, ())
+        return frozenset(id_ for row in rows for id_ in row.evidence)
 
     def timed(self, results: Sequence[Result]) -> tuple[Result, ...]:
         """Return *results* with the times of the recorded ones: when the target was looked at."""
@@ -114,9 +133,18 @@ class Replay(Recording):
 _TEXTS = frozenset({"command", "file", "capture"})
 """Kinds of observations where nobody knows what the mask stands for."""
 _REDACTED = (
-    "what it looked at was redacted when it was recorded, and this check was not in that run: "
+    "what it looked at was redacted when it was recorded, and this check, or its inputs, were not "
+    "in that run: "
     "record anew, or judge by a fact table"
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let a check be told what itself was told, whoever asks the same before it."""
+    check, replay = item.stash.get(check_key, None), state_of(item.config).replay
+    if check is not None and replay is not None:
+        trail_of(item).own = replay.used(check)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -137,11 +165,24 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     except BaseException as failure:  # noqa: BLE001 - raised again below; pytest.skip is one
         error = failure
     trail = trail_of(item)
-    if trail.redacted and _stand(item, check, replay, trail):
+    masked = _may_be_masked(item, check, replay, passed=error is None)
+    if masked and _stand(item, check, replay, trail):
         return result
     if error is not None:
         raise error
     return result
+
+
+def _may_be_masked(item: pytest.Item, check: Check, replay: Replay, *, passed: bool) -> bool:
+    """Whether *check* looked at masks: it asked for it, or passes now on what others asked for."""
+    names = {target.name for target in check.targets}
+    if trail_of(item).redacted:
+        replay.masked |= names
+        return True
+    if not passed or not names & replay.masked:
+        return False
+    rows = replay.recorded(check, state_of(item.config).keeper.expected(check))
+    return any(_raw(row) is not Verdict.PASS for row in rows if not row.resource)
 
 
 def _stand(item: pytest.Item, check: Check, replay: Replay, trail: Trail) -> bool:
@@ -150,7 +191,7 @@ def _stand(item: pytest.Item, check: Check, replay: Replay, trail: Trail) -> boo
     Returns:
         Whether they do: a check that is new is judged by what values show with the secrets masked.
     """
-    rows = replay.recorded(check)
+    rows = replay.recorded(check, state_of(item.config).keeper.expected(check))
     if not rows and replay.looked_at_text(trail):
         raise CannotAssess(_REDACTED)
     if not rows:

@@ -81,7 +81,6 @@ class Keeper:
         text = self._text
         if message:
             message = shorten(settled(text(message)), MESSAGE_LIMIT)
-        expected = check.expected
         return Result(
             control=text(check.control.id),
             check=text(check.id),
@@ -90,7 +89,7 @@ class Keeper:
             params=self._data(check.params) if check.params else {},
             verdict=verdict,
             message=message,
-            expected=text(expected) if isinstance(expected, str) else self._data(expected),
+            expected=self.expected(check),
             observed=self._data(observed) if observed else None,
             started=text(utc_text(started)),
             duration=round(duration, 6),
@@ -98,6 +97,11 @@ class Keeper:
             waiver=self._data(waiver) if waiver else None,
             attestation=self._data(attestation) if attestation else None,
         )
+
+    def expected(self, check: Check) -> Plain:
+        """Return what *check* expects, as its results say it."""
+        told = check.expected
+        return self._text(told) if isinstance(told, str) else self._data(told)
 
     def _text(self, text: str) -> str:
         return printable(self._redactor.text(text))

@@ -63,5 +63,5 @@ def look_up(player: Player, kind: str, target: str, asked: Mapping[str, Plain]) 
         shown = Redactor().plain(asked)
         found = player.find(kind, target, shown) if shown != asked else None
     if found is not None and found.cut:
-        trail.used(found.id, redacted=True)
+        trail.used(found.id, redacted=True, target=target)
     return found
