@@ -134,13 +134,14 @@ def show(  # noqa: PLR0913 - click calls it by name
 def key(folder: Path) -> None:
     """Write a new pair of ed25519 keys into DIR: the private one signs, the public one verifies.
 
-    A key that is there is never written over.
+    DIR is made if it is not there. A key that is there is never written over.
     """
+    from pytest_sysaudit.command.files import repository
     from pytest_sysaudit.evidence.signing import new_key_pair
 
-    if not folder.is_dir():
-        raise Refused(f"{folder}: is no folder; make it first: mkdir -p {folder}")
     private, public = new_key_pair(folder)
+    if top := repository(folder):
+        remark(f"{private} lies in the repository {top}: never commit it; .gitignore can name it")
     output.say(f"wrote {private} (keep it secret) and {public}", "green")
     output.say(f"next:  evidence: {{signing_key: file:{private}}} in inventory.yaml")
 

@@ -55,3 +55,9 @@ def _place(temporary: Path, path: Path) -> None:
     except OSError:  # a file system without hard links: FAT, some shared folders
         path.open("x").close()
         temporary.replace(path)
+
+
+def repository(folder: Path) -> Path | None:
+    """Return the top of the git repository that *folder* is in."""
+    folder = folder.resolve()
+    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)

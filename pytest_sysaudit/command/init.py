@@ -85,19 +85,17 @@ def _configs(folder: Path) -> list[str]:
 
 
 def _remarks(folder: Path, ci: str, *, settings: bool) -> Iterator[str]:
+    from pytest_sysaudit.command.files import repository
+
     others = [name for name in _configs(folder) if name != _SETTINGS[0]]
     if settings and others and not (folder / _SETTINGS[0]).exists():
         yield (
             f"{folder / others[0]} is there, so no pytest.ini was written; settings that help: "
             "testpaths = checks, audit_inventory = inventory.yaml"
         )
-    top = _repository(folder.resolve())
+    top = repository(folder)
     if ci != "none" and top is not None and top != folder.resolve():
         yield (
             f"CI jobs are read at the top of the repository only: move them to {top}, and let "
             f"them begin with: cd {folder.resolve().relative_to(top)}"
         )
-
-
-def _repository(folder: Path) -> Path | None:
-    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)

@@ -108,12 +108,20 @@ def is_signature(public: str, signature: str, data: bytes) -> bool:
 def new_key_pair(folder: Path) -> tuple[Path, Path]:
     """Write a new private key, for its owner alone, and its public key into *folder*.
 
+    The folder is made, for its owner alone, if it is not there.
+
     Returns:
         Both files. The private one is for ``signing_key: file:...`` in the inventory.
 
     Raises:
         EvidenceError: one is there already, or cannot be written.
     """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EvidenceError(
+            f"{folder}: cannot be made: {error.strerror}; name another folder"
+        ) from error
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -141,7 +149,9 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
             f"{path}: is there already; a key is never written over, name another folder"
         ) from None
     except OSError as error:
-        raise EvidenceError(f"{path}: cannot be written: {error.strerror}") from error
+        raise EvidenceError(
+            f"{path}: cannot be written: {error.strerror}; name another folder"
+        ) from error
 
 
 def _der(text: str, label: str, way_out: str) -> bytes:

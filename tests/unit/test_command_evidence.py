@@ -239,9 +239,19 @@ def test_keys_are_made_and_never_written_over(command, tmp_path):
     ended = command("evidence", "key", tmp_path)
     assert ended.code == 4
     assert private.read_bytes() == before
-    ended = command("evidence", "key", tmp_path / "gone")
+
+
+def test_the_folder_of_a_key_is_made_for_its_owner(command, tmp_path):
+    ended = command("evidence", "key", tmp_path / "new" / "sysaudit")
+    assert ended.code == 0, ended.err
+    assert stat.S_IMODE((tmp_path / "new" / "sysaudit").stat().st_mode) == 0o700
+    assert "repository" not in ended.err
+    (tmp_path / ".git").mkdir()
+    ended = command("evidence", "key", tmp_path / "keys")
+    assert f"lies in the repository {tmp_path}: never commit it" in ended.err
+    ended = command("evidence", "key", tmp_path / "keys" / "evidence-key.pub")
     assert ended.code == 4
-    assert "mkdir -p" in ended.err
+    assert "cannot be made: File exists; name another folder" in ended.err
 
 
 @pytest.mark.parametrize(
