@@ -183,7 +183,7 @@ def _until(
 def _evidence(reader: EntryReader, loc: Loc, item: dict[str, Plain]) -> tuple[str, str]:
     """Return file and hash of what was looked at."""
     value, place = item.get("evidence"), (*loc, "evidence")
-    if value is None:
+    if "evidence" not in item:
         return "", ""
     if not isinstance(value, dict):
         written = value if isinstance(value, str) else "FILE"
@@ -214,11 +214,14 @@ class Attestations:
         self._by_control = by_control(attestations)
 
     def answer(self, control: str, target: Named) -> Answer | None:
-        """Return what the newest answer to a manual control comes to; None if nobody gave one."""
+        """Return what the newest answer to a manual control comes to; None if nobody gave one.
+
+        Of two that were given at the same time the graver one counts.
+        """
         given = [a for a in self._by_control.get(control, ()) if a.targets.matches(target)]
         if not given:
             return None
-        return self._judge(max(reversed(given), key=lambda attestation: attestation.at))
+        return self._judge(max(reversed(given), key=lambda a: (a.at, a.status.gravity)))
 
     def _judge(self, given: Attestation) -> Answer:
         said = f"{given.by} said {given.status} on {_day(given.at)}"

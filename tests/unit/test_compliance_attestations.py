@@ -1,7 +1,5 @@
 """Attestations: who answered a manual control, for how long, by which evidence."""
 
-
-
 from __future__ import annotations
 
 import hashlib
@@ -101,6 +99,11 @@ def test_the_newest_answer_counts_even_if_it_ran_out():
     assert answer(older, again, newer).verdict == "not_applicable"
 
 
+def test_of_two_answers_of_the_same_time_the_graver_one_counts():
+    good, bad = {"status": "pass"}, {"status": "fail"}
+    assert [answer(good, bad).verdict, answer(bad, good).verdict] == ["fail", "fail"]
+
+
 @pytest.mark.parametrize(
     ("make", "fault"),
     [
@@ -162,6 +165,7 @@ def test_the_evidence_must_be_what_was_looked_at(tmp_path, make, fault):
             "expected 64 hex digits: 'sha256sum q4.pdf' p",
         ),
         ({"evidence": f"{{sha256: {SHA256}}}"}, "missing key 'file'"),
+        ({"evidence": "~"}, "expected a file and its hash, found nothing"),
         ({"evidence": "{fil: a}"}, "unknown key 'fil'. Did you mean 'file'?"),
     ],
 )
