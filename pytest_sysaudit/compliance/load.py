@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pytest_sysaudit.compliance.attestations import Attestation, read_attestations
 from pytest_sysaudit.compliance.gate import Gate, default_gate
-from pytest_sysaudit.compliance.gate_read import is_path, parse_gate, read_gate
-from pytest_sysaudit.compliance.waivers import Waiver, read_waivers
 from pytest_sysaudit.errors import ComplianceError, InventoryError, Problem
 from pytest_sysaudit.inventory.yaml import Document, read
 
 if TYPE_CHECKING:
+    from pytest_sysaudit.compliance.attestations import Attestation
     from pytest_sysaudit.compliance.baseline import Baseline
+    from pytest_sysaudit.compliance.waivers import Waiver
 
 T = TypeVar("T")
 
@@ -64,8 +63,8 @@ def load(
     """
     loader = _Loader()
     loaded = Loaded(
-        waivers=tuple(loader.entries(waivers, lambda document, _: read_waivers(document))),
-        attestations=tuple(loader.entries(attestations, read_attestations)),
+        waivers=tuple(loader.entries(waivers, _waivers)),
+        attestations=tuple(loader.entries(attestations, _attestations)),
         baseline=loader.baseline(baseline) if baseline else None,
         gate=loader.gate(gate) if gate else default_gate(),
     )
@@ -75,6 +74,21 @@ def load(
     if loader.problems:
         raise ComplianceError(sorted(set(loader.problems)))
     return loaded
+
+
+# most runs have neither: what reads them is imported for those that do
+
+
+def _waivers(document: Document, _: Path) -> tuple[list[Waiver], list[Problem]]:
+    from pytest_sysaudit.compliance.waivers import read_waivers
+
+    return read_waivers(document)
+
+
+def _attestations(document: Document, base: Path) -> tuple[list[Attestation], list[Problem]]:
+    from pytest_sysaudit.compliance.attestations import read_attestations
+
+    return read_attestations(document, base)
 
 
 class _Loader:
@@ -106,6 +120,8 @@ class _Loader:
 
     def gate(self, given: GateText) -> Gate:
         """Return the gate."""
+        from pytest_sysaudit.compliance.gate_read import is_path, parse_gate, read_gate
+
         if is_path(given.text, given.base):
             document = self._read(given.base / Path(given.text).expanduser())
             found, problems = read_gate(document) if document else (default_gate(), [])

@@ -14,18 +14,16 @@ import pytest
 from pytest_sysaudit.audit import Audit, Row
 from pytest_sysaudit.audit import judge as judge_plain
 from pytest_sysaudit.clock import now
-from pytest_sysaudit.compliance.attestations import Answer, Attestations
-from pytest_sysaudit.compliance.drift import compare
-from pytest_sysaudit.compliance.gate import Judgement
 from pytest_sysaudit.compliance.load import GateText, Loaded, load
-from pytest_sysaudit.compliance.scope import Place, World
-from pytest_sysaudit.compliance.waivers import Waivers, overlaps
 from pytest_sysaudit.errors import ComplianceError, SysauditError
 from pytest_sysaudit.hooks.check import Check
 from pytest_sysaudit.record import Control, Plain, Verdict
 from pytest_sysaudit.text import plural
 
 if TYPE_CHECKING:
+    from pytest_sysaudit.compliance.attestations import Answer, Attestations
+    from pytest_sysaudit.compliance.gate import Judgement
+    from pytest_sysaudit.compliance.waivers import Waivers
     from pytest_sysaudit.hooks.state import State
     from pytest_sysaudit.inventory.select import Named
 
@@ -85,10 +83,19 @@ class Compliance:
     """
 
     def __init__(self, loaded: Loaded, now: datetime, soon: int) -> None:
-        self.loaded = loaded
-        self._waivers = Waivers(loaded.waivers, now)
-        self._attestations = Attestations(loaded.attestations, now)
-        self._soon = soon
+        self.loaded, self._now, self._soon = loaded, now, soon
+
+    @cached_property
+    def _waivers(self) -> Waivers:
+        from pytest_sysaudit.compliance.waivers import Waivers
+
+        return Waivers(self.loaded.waivers, self._now)
+
+    @cached_property
+    def _attestations(self) -> Attestations:
+        from pytest_sysaudit.compliance.attestations import Attestations
+
+        return Attestations(self.loaded.attestations, self._now)
 
     def refuse_overlaps(self, targets: Mapping[str, Named]) -> None:
         """Refuse waivers of which two hold for the same control and target.
@@ -96,6 +103,10 @@ class Compliance:
         Raises:
             ComplianceError: with each that does.
         """
+        if not self.loaded.waivers:
+            return
+        from pytest_sysaudit.compliance.waivers import overlaps
+
         if problems := list(overlaps(self.loaded.waivers, targets.values())):
             raise ComplianceError(problems)
 
@@ -159,6 +170,8 @@ class Compliance:
         rows = document["results"]
         parts: dict[str, Plain] = {}
         if self.loaded.waivers or self.loaded.attestations:
+            from pytest_sysaudit.compliance.scope import World
+
             knows = _Known(state, controls)
             inventory = state.inventory
             world = World.of(document, inventory.targets, inventory.groups, knows)
@@ -167,6 +180,8 @@ class Compliance:
             if self.loaded.attestations:
                 parts["attestations"] = self._attestations.told(rows, world, self._soon)
         if self.loaded.baseline is not None:
+            from pytest_sysaudit.compliance.drift import compare
+
             drift = compare(self.loaded.baseline.results, rows)
             for row, word in zip(rows, drift.states, strict=True):
                 row["drift"] = word
@@ -195,4 +210,6 @@ def _judged(check: Check) -> Named:
     """Return the target that *check* judges; one that is not in the inventory has only a name."""
     if check.target is not None:
         return check.target
+    from pytest_sysaudit.compliance.scope import Place
+
     return Place(check.label, "local" if check.label == "localhost" else "")
