@@ -139,12 +139,28 @@ _REDACTED = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let a check be told what itself was told, whoever asks the same before it."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a check be told what itself was told, whoever asks the same before it.
+
+    A fixture that ends because of a mask does not end the check: that stands as it was recorded,
+    see `pytest_runtest_call`.
+    """
     check, replay = item.stash.get(check_key, None), state_of(item.config).replay
-    if check is not None and replay is not None:
-        trail_of(item).own = replay.used(check)
+    if check is None or replay is None:
+        return (yield)
+    trail = trail_of(item)
+    trail.own = replay.used(check)
+    try:
+        return (yield)
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, pytest.exit.Exception):
+        raise
+    except BaseException:
+        if not (trail.redacted and replay.looked_at_text(trail)):
+            raise
+        if not replay.recorded(check, state_of(item.config).keeper.expected(check)):
+            raise CannotAssess(_REDACTED) from None
+    return None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

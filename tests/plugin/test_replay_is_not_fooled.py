@@ -57,6 +57,23 @@ CHECKS = """
         "It was kept."
         assert "hunter2" not in remembered(host)
 
+    @pytest.fixture
+    def weak(host, audit):
+        text = host.check_output(SECRET)
+        if "hunter2" not in text:
+            audit.not_applicable("it has another password")
+        return text
+
+    @pytest.mark.control("setup.weak")
+    def test_weak(weak):
+        "A fixture finds out whether it matters."
+        assert "hunter2" not in weak
+
+    @pytest.mark.control("setup.strong")
+    def test_strong(weak):
+        "A fixture finds what is good."
+        assert "hunter2" in weak
+
     @pytest.mark.control("count.one")
     def test_count_one(host, audit):
         "It counts."
@@ -121,7 +138,7 @@ def test_a_replay_is_not_fooled(recorded):
     failed = {name for name, row in again.items() if row[0] == "fail"}
     assert failed == {
         *("fixture.one", "fixture.two", "fixture.late", "thread", "kept.one", "kept.two"),
-        "count.two",
+        *("setup.weak", "count.two"),
     }
     assert again["fixture.two"][3] == again["fixture.one"][3] != []
     assert len(again["thread"][3]) == 2  # the target, and what it said to the thread
@@ -133,17 +150,22 @@ def test_a_replay_is_not_fooled(recorded):
 
 def test_parts_and_changes_of_what_was_run(recorded):
     path = recorded.path / "checks/test_it.py"
-    path.write_text(path.read_text().replace('control("thread")', 'control("thread.new")'))
+    path.write_text(
+        path.read_text().replace('"thread"', '"thread.new"').replace('"setup.weak"', '"setup.new"')
+    )
     (recorded.path / "other.yaml").write_text(
         "version: 1\nhosts: {alpha: {connection: local}}\ninputs: {limit: {most: 1}}\n"
     )
     ran, again = replayed(
-        recorded, "--audit-inventory=other.yaml", "-k", "count_two or test_two or limit or thread"
+        recorded,
+        "--audit-inventory=other.yaml",
+        "-k",
+        "count_two or test_two or limit or thread or weak",
     )
     for name in ("count.two", "fixture.two"):  # who asked first then does not ask now
         assert again.pop(name) == ran[name]
     assert ran["limit"][0] == "pass"
-    for name in ("limit", "thread.new"):  # its inputs are others; it was not there
+    for name in ("limit", "thread.new", "setup.new"):  # other inputs; it was not there
         assert again[name][0] == "error"
         assert "inputs" in again.pop(name)[1]
     assert not again
