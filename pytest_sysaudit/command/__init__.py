@@ -13,9 +13,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     The codes are those of an audit: 0 all is well, 1 the answer is no, 2 Ctrl-C, 3 something of
     ours or of this machine broke, 4 the command line or a file that it names cannot be used.
     """
-    from pytest_sysaudit.command.ending import run
+    try:
+        from pytest_sysaudit.command.ending import run
 
-    for stream in (sys.stdout, sys.stderr):  # what the terminal cannot show is shown by its number
-        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
-            reconfigure(errors="backslashreplace")
-    sys.exit(run(arguments))
+        for stream in (sys.stdout, sys.stderr):  # what the terminal cannot show: by its number
+            if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+                reconfigure(errors="backslashreplace")
+        code = run(arguments)
+    except KeyboardInterrupt:  # while all this is loaded
+        code = 2
+        print("sysaudit: interrupted", file=sys.stderr)  # noqa: T201 - click may not be there yet
+    sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -64,7 +65,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return CLOSED_PIPE
     except OSError as error:  # standard output: the disk behind it is full
         _forget_output()
-        complain(f"the output could not be written: {error.strerror or error}")
+        if error.errno == errno.ENOENT:
+            complain("the current folder is not there any more; change to another one")
+        else:
+            complain(f"the output could not be written: {error.strerror or error}")
         return BROKEN
     return code
 

@@ -9,7 +9,7 @@ import click
 import pytest
 from lab.command import Command
 
-from pytest_sysaudit.command import ending
+from pytest_sysaudit.command import ending, main
 from pytest_sysaudit.command.group import COMMANDS, sysaudit
 from pytest_sysaudit.errors import CannotAssess, ReportError
 
@@ -97,6 +97,7 @@ def failing(error):
         (ReportError("x.json: the disk is full"), 3, "sysaudit: x.json: the disk is full"),
         (PermissionError(13, "Permission denied", "/x/y"), 3, "sysaudit: /x/y: Permission denied"),
         (OSError(28, "No space left on device"), 3, "could not be written: No space left"),
+        (FileNotFoundError(2, "No such file or directory"), 3, "the current folder is not there"),
         (ZeroDivisionError("oh"), 3, "internal error: ZeroDivisionError: oh"),
         (BrokenPipeError(32, "Broken pipe"), 141, ""),
         (click.exceptions.Exit(1), 1, ""),
@@ -110,6 +111,17 @@ def test_every_error_becomes_a_line_and_a_code(command, monkeypatch, error, code
     assert ended.code == code
     assert words in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_an_interrupt_before_the_first_word_is_no_traceback(monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ending, "run", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        main(["controls"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "sysaudit: interrupted\n"
 
 
 def test_the_traceback_can_be_had(command, monkeypatch):
