@@ -17,6 +17,8 @@ from pytest_sysaudit.reports.plain import clean, clean_text, ordered
 #: What a result says about when it was made, and nothing about what was found.
 TIMES = ("started", "duration")
 
+_VERDICTS = sorted(verdict.value for verdict in Verdict)
+_SEVERITIES = sorted(severity.value for severity in Severity)
 _RUN = (
     "id",
     "started",
@@ -95,11 +97,12 @@ def summarize(
 
     Returns:
         ``total``; ``verdicts`` by verdict; ``by_severity``, ``by_target`` and ``by_framework``,
-        each a table of verdicts by its key; ``gate`` as `build` takes it.
+        each a table of verdicts by its key; ``gate`` as `build` takes it. Keys of tables are
+        sorted, as they are in the file, so that reports of the file are those of the run.
     """
     results = document["results"]
     controls = {control["id"]: control for control in document["controls"]}
-    severities: dict[str, Counter[str]] = {s.value: Counter() for s in reversed(Severity)}
+    severities: dict[str, Counter[str]] = {name: Counter() for name in _SEVERITIES}
     names = sorted({t["name"] for t in document["targets"]} | {r["target"] for r in results})
     targets: dict[str, Counter[str]] = {name: Counter() for name in names}
     frameworks: dict[str, Counter[str]] = {
@@ -220,4 +223,4 @@ def _said(result: Result) -> tuple[str, str]:
 
 
 def _table(counts: Mapping[str, int]) -> dict[str, int]:
-    return {verdict.value: counts.get(verdict.value, 0) for verdict in Verdict}
+    return {verdict: counts.get(verdict, 0) for verdict in _VERDICTS}

@@ -84,7 +84,8 @@ def _head(document: Mapping[str, Plain]) -> str:
               for r in (gate.get("rules") or ())[:30]]  # fmt: skip
     lines += ["", f"| severity | {' | '.join(STATUSES[v].word for v in _ORDER)} |"]
     lines += ["|" + "---|" * (len(_ORDER) + 1)]
-    for severity, found in summary["by_severity"].items():
+    for severity in _SEVERITIES:
+        found = summary["by_severity"][severity]
         lines.append(f"| {severity} | {' | '.join(str(found[v]) for v in _ORDER)} |")
     return "\n".join(lines) + "\n\n"
 

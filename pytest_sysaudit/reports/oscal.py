@@ -15,6 +15,7 @@ from pytest_sysaudit.record import Plain
 from pytest_sysaudit.reports.oscal_assets import Assets
 from pytest_sysaudit.reports.oscal_rows import Rows
 from pytest_sysaudit.reports.oscal_words import identifier, line, plain_line, props, prose
+from pytest_sysaudit.reports.status import STATUSES
 from pytest_sysaudit.reports.streams import Items, Members, pieces
 
 VERSION = "1.2.3"
@@ -64,7 +65,7 @@ def _result(document: Mapping[str, Plain], assets: Assets) -> Iterator[tuple[str
     rows = Rows.of(document, assets)
     yield "uuid", identifier("result", run["id"])
     yield "title", line(f"Audit {run['id']}")
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in summary["verdicts"].items())
+    counts = ", ".join(f"{summary['verdicts'][verdict]} {verdict}" for verdict in STATUSES)
     yield "description", prose(f"{summary['total']} results: {counts}.")
     yield "start", run["started"]
     yield "end", run["ended"]

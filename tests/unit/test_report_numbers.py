@@ -8,7 +8,7 @@ import pytest
 from lab.report_sample import RUN, START, controls, rich, targets
 
 from pytest_sysaudit.record import Result, Verdict, utc_text
-from pytest_sysaudit.reports import document, html, junit, ocsf, prometheus, summary
+from pytest_sysaudit.reports import WRITERS, document, html, junit, ocsf, prometheus, summary, write
 from pytest_sysaudit.reports.markdown import render
 
 
@@ -69,3 +69,17 @@ def test_no_gate_holds_where_nothing_was_judged(on):
     assert "## Audit: the gate is broken" in render(made)
     told = [text for text, _ in summary.lines(made, 80)]
     assert "gate broken: nothing was judged: the run has no result" in told
+
+
+@pytest.mark.parametrize("name", sorted(WRITERS))
+def test_reports_of_the_file_are_those_of_the_run(name, tmp_path):
+    made = rich()
+    for what in ("json", name):
+        write(what, made, tmp_path / what)
+    write(name, json.loads((tmp_path / "json").read_bytes()), tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_severities_are_told_worst_first():
+    found = [line.split()[1] for line in render(rich()).split("\n\n")[4].splitlines()[2:]]
+    assert found == ["critical", "high", "medium", "low", "info"]
