@@ -13,6 +13,7 @@ import click
 from pytest_sysaudit.command import output, words
 from pytest_sysaudit.command.ending import Refused, no, remark
 from pytest_sysaudit.command.group import examples
+from pytest_sysaudit.evidence.observation import KINDS
 from pytest_sysaudit.record import utc_text
 from pytest_sysaudit.text import plural
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pytest_sysaudit.record import Plain
 
 _FOLDER = click.Path(path_type=Path)
-_KINDS = ("target", "command", "file", "table", "row", "api", "http", "tls", "capture")
 
 
 @click.group(
@@ -95,7 +95,7 @@ def verify(folder: Path, public_key: Path | None, *, as_json: bool) -> None:
     shell_complete=words.controls,
     help="only what the results of this control name",
 )
-@click.option("--kind", type=click.Choice(_KINDS), help="only observations of this kind")
+@click.option("--kind", type=click.Choice(KINDS), help="only observations of this kind")
 @click.option("--id", "id_", metavar="ID", help="one observation in full; its first digits do")
 @click.option("--results", is_flag=True, help="the results instead of the observations")
 @click.option("--json", "as_json", is_flag=True, help="JSON data instead of text")

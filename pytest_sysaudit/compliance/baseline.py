@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_sysaudit.compliance.regular import open_regular
 from pytest_sysaudit.errors import ComplianceError, Problem, SysauditError
 from pytest_sysaudit.evidence import folder as files
 from pytest_sysaudit.inventory.build import quoted
@@ -93,7 +92,8 @@ def _reported(path: Path) -> Baseline:
     """Return the results of the json report at *path*."""
     shown = shown_path(path)
     try:
-        content = _bytes(path)
+        with open_regular(path) as file:
+            content = file.read()
         document = json.loads(content)
     except FileNotFoundError:
         raise _refuse(shown, f"no such file; {_WAY_OUT}") from None
@@ -118,15 +118,6 @@ def _baseline(document: Any, shown: str, sha256: str) -> Baseline:
 
 def _refuse(shown: str, why: str) -> ComplianceError:
     return ComplianceError([Problem(shown, 0, 0, why)])
-
-
-def _bytes(path: Path) -> bytes:
-    # a named pipe would wait for its writer for ever
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is not a regular file")
-        return file.read()
 
 
 def _fault(document: Any) -> str:

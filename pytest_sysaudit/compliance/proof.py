@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from pathlib import Path
 
+from pytest_sysaudit.compliance.regular import open_regular
 from pytest_sysaudit.text import printable
-
-_PIECE = 1 << 20
 
 
 def fault_of(path: Path, sha256: str) -> str:
@@ -21,7 +18,8 @@ def fault_of(path: Path, sha256: str) -> str:
     """
     name = printable(path.name)
     try:
-        found = _hash(path)
+        with open_regular(path) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return f"the evidence file {name} is not there"
     except (OSError, ValueError) as error:
@@ -30,15 +28,3 @@ def fault_of(path: Path, sha256: str) -> str:
     if found == sha256:
         return ""
     return f"the evidence file {name} has changed since: its sha256 is {found}"
-
-
-def _hash(path: Path) -> str:
-    """Return the hash of a regular file; a pipe would keep us waiting."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is not a regular file")
-        digest = hashlib.sha256()
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-        return digest.hexdigest()

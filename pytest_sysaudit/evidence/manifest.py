@@ -21,7 +21,6 @@ FORMAT = "sysaudit-evidence/1"
 #: What stands before what is signed, so that no signature can be used for something else.
 SIGNED_MANIFEST = b"sysaudit-evidence/1 manifest\n"
 SIGNED_SEAL = b"sysaudit-evidence/1 seal\n"
-_PIECE = 1 << 20
 
 
 def write(  # noqa: PLR0913 - all of it is said
@@ -146,9 +145,6 @@ def file_sha256(path: Path) -> tuple[int, str]:
     Raises:
         OSError: it cannot be read.
     """
-    hash_, size = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            hash_.update(piece)
-            size += len(piece)
-    return size, hash_.hexdigest()
+        digest = hashlib.file_digest(file, "sha256")
+        return file.tell(), digest.hexdigest()
