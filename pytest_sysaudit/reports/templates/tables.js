@@ -17,11 +17,27 @@ const reach = (target) => {
 const named = (list) => list.filter((one) => !one.stranger || one.counts.some(Boolean));
 const sum = (counts) => counts.reduce((a, b) => a + b, 0);
 
+// A table of thousands takes seconds to draw: then those that nothing is known of come first, and
+// those with the most failures.
+const MOST_TARGETS = 500;
+const byGravity = (a, b) =>
+  (a.reachable !== false) - (b.reachable !== false) ||
+  b.counts[0] - a.counts[0] ||
+  b.counts[1] - a.counts[1];
+
 const targetsView = (query, page) => {
-  const found = named(D.targets);
-  const most = Math.max(1, ...found.map((target) => sum(target.counts)));
+  const all = named(D.targets);
+  const found = all.length > MOST_TARGETS ? [...all].sort(byGravity).slice(0, MOST_TARGETS) : all;
+  const most = all.reduce((m, target) => Math.max(m, sum(target.counts)), 1);
   page.append(
     title("Targets ", h("small", {}, D.targets.filter((t) => !t.stranger).length)),
+    h(
+      "p",
+      { hidden: found.length === all.length },
+      `The ${found.length} worst of ${plural(all.length, "target")}; `,
+      h("a", { href: href("matrix") }, "the matrix has all"),
+      ".",
+    ),
     table(
       "Targets",
       ["Target", "Kind", "Groups", "Results", "Identity"],
