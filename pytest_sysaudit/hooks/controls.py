@@ -6,7 +6,7 @@ import difflib
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from pytest_sysaudit.hooks.keys import check_key, state_of
 from pytest_sysaudit.hooks.nothing import unfilled
 from pytest_sysaudit.hooks.state import State
 from pytest_sysaudit.hooks.targets import targets_of
-from pytest_sysaudit.record import Control, Place, Plain, Severity
+from pytest_sysaudit.hooks.twins import Twins, tell_apart
+from pytest_sysaudit.record import Control, Plain, Severity
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
@@ -51,7 +52,7 @@ def read_checks(config: pytest.Config, items: list[pytest.Item]) -> bool:
         for item in items:
             if (check := reader.read(item)) is not None:
                 item.stash[check_key] = check
-        _tell_apart(items)
+        tell_apart(items)
         _refuse_unknown_inputs(items, state)
         if state.overlay is not None:
             state.overlay.refuse_unknown_names(config, _misfit)
@@ -90,6 +91,7 @@ class _Reader:
         self._state = state
         self._overlay = state.overlay
         self._functions: dict[tuple[int, int], _Function] = {}
+        self._twins = Twins()
 
     def read(self, item: pytest.Item) -> Check | None:
         """Return the check that *item* carries out; None if it is none.
@@ -106,6 +108,7 @@ class _Reader:
         targets = targets_of(item, shared.own)
         if not (targets or shared.marked or not shared.own.isdisjoint(_ALONE)):
             return None
+        self._twins.refuse(item, shared.check.id)
         _register(shared.check.control, self._state)
         return self._of_item(item, shared, targets)
 
@@ -319,24 +322,6 @@ def _params(item: pytest.Item, others: Mapping[str, Any], ours: frozenset[str]) 
     if any(_ADDRESS.search(value) for value in own.values()):
         own = {"id": callspec.id}
     return own | {name: target.name for name, target in others.items()}
-
-
-def _tell_apart(items: list[pytest.Item]) -> None:
-    """Name the parameters of checks by pytest's id too, where their texts are the same.
-
-    A 1 and a "1" look alike; the result of one would take the place of the other's.
-    """
-    alike: dict[Place, list[pytest.Item]] = {}
-    for item in items:
-        check = item.stash.get(check_key, None)
-        if check is not None and check.params:
-            alike.setdefault(check.place, []).append(item)
-    for same in alike.values():
-        for item in same if len(same) > 1 else ():
-            check, callspec = item.stash[check_key], getattr(item, "callspec", None)
-            if callspec is not None:
-                params = {**check.params, "id": callspec.id}
-                item.stash[check_key] = replace(check, params=params)
 
 
 def _expected(asserts: tuple[str, ...], inputs: Mapping[str, Any]) -> Plain:
