@@ -160,12 +160,7 @@ def pytest_runtest_makereport(
     _bury_dead(state, check, call)
     _show(report, course, state, call)
     if call.when == "teardown":
-        course.evidence = _evidence(item, check, state)
-        audit = item.stash.get(audit_key, None)
-        results = tuple(_results(check, course, audit, state.keeper, compliance))
-        if state.replay is not None:
-            results = state.replay.timed(results)
-        outcome = Outcome(check.place, state.keeper.control(check.control), results)
+        outcome = _outcome(item, check, course, compliance)
         # only to cross a process it must be plain; in this one the recorder takes it off again
         far = hasattr(item.config, "workerinput")
         report.sysaudit = outcome.to_plain() if far else outcome  # type: ignore[attr-defined]
@@ -173,6 +168,17 @@ def pytest_runtest_makereport(
         if audit_key in item.stash:
             del item.stash[audit_key]
     return report
+
+
+def _outcome(item: pytest.Item, check: Check, course: Course, compliance: Compliance) -> Outcome:
+    """Return what *check*, which ended, came to."""
+    state = state_of(item.config)
+    course.evidence = _evidence(item, check, state)
+    audit = item.stash.get(audit_key, None)
+    results = tuple(_results(check, course, audit, state.keeper, compliance))
+    if state.replay is not None:
+        results = state.replay.timed(results)
+    return Outcome(check.place, state.keeper.control(check.control), results)
 
 
 def _evidence(item: pytest.Item, check: Check, state: State) -> tuple[str, ...]:
