@@ -143,7 +143,7 @@ def _called(node: ast.AST) -> str:
 
 def _asserts(node: ast.AST) -> bool:
     if isinstance(node, ast.Assert):
-        return True
+        return not _always_holds(node.test)
     name = _called(node)
     if name == "expect" and isinstance(getattr(node, "func", None), ast.Attribute):
         return False
@@ -169,6 +169,14 @@ def _names_failure(node: ast.AST) -> bool:
     """Whether *node* names a class of exceptions that a failed assertion belongs to."""
     names = {getattr(part, "id", getattr(part, "attr", "")) for part in ast.walk(node)}
     return not names.isdisjoint({"AssertionError", "Exception", "BaseException"})
+
+
+def _always_holds(test: ast.expr) -> bool:
+    """Whether *test* is true whatever there is: ``assert (found == 1, "why")`` asserts nothing."""
+    if isinstance(test, ast.Tuple):
+        return bool(test.elts)
+    text = isinstance(test, ast.Constant) and isinstance(test.value, (str, bytes))
+    return text or isinstance(test, (ast.JoinedStr, ast.Lambda, ast.GeneratorExp))
 
 
 def _certain(body: list[ast.stmt]) -> bool:

@@ -207,6 +207,15 @@ def test_suppressed(host):
     with contextlib.suppress(AssertionError):
         assert not host
 
+def test_pair(host):
+    assert (not host, "a pair is true")
+
+def test_text(host):
+    assert "host is well"
+
+def test_generator(host):
+    assert (x for x in ())
+
 def test_forgotten(host):
     try:
         assert not host
