@@ -14,6 +14,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 
@@ -120,7 +121,7 @@ def _case(row: Row, control: Row) -> ET.Element:
         "testcase",
         {
             "classname": _fit(".".join([place.removesuffix(".py").replace("/", "."), *classes])),
-            "name": _fit(f"{function}[{where}]" if where else function),
+            "name": _name(f"{function}[{where}]" if where else function),
             "time": _seconds(row["duration"]),
         },
     )
@@ -145,6 +146,13 @@ def _facts(row: Row, control: Row) -> str:
         if value not in (None, "", [], {}, ()):
             lines.append(f"{name}: {value if isinstance(value, str) else compact(value)}")
     return "\n".join(lines)
+
+
+def _name(text: str) -> str:
+    """Return *text* shortened so that no two names become one: readers would show one test."""
+    if len(text) <= _LONGEST_LINE:
+        return _fit(text)
+    return f"{_fit(text)} {sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()[:12]}"
 
 
 def _seconds(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 
 import pytest
 from lab.report_sample import RUN, START, controls, rich, targets
@@ -83,3 +84,19 @@ def test_reports_of_the_file_are_those_of_the_run(name, tmp_path):
 def test_severities_are_told_worst_first():
     found = [line.split()[1] for line in render(rich()).split("\n\n")[4].splitlines()[2:]]
     assert found == ["critical", "high", "medium", "low", "info"]
+
+
+def test_long_names_of_two_resources_stay_two_tests():
+    [control] = controls()[:1]
+    long, fail = "/very" * 300, Verdict.FAIL
+    rows = [
+        Result(
+            control=control.id, check="a.py::a", target="web1", resource=long + end, verdict=fail
+        )
+        for end in "ab"
+    ]
+    made = document.build(RUN, targets()[:1], [control], rows)
+    root = ET.fromstring(junit.render(made))
+    names = {case.attrib["name"] for case in root.iter("testcase")}
+    assert len(names) == 2
+    assert max(map(len, names)) < 1100
