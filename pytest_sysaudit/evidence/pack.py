@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ SUFFIX = ".objects.gz"
 #: zlib's word for the gzip format.
 _GZIP = 16 + zlib.MAX_WBITS
 _LEVEL = 6
+#: So many bytes of a content are in memory at once while it is checked.
+_PIECE = 1 << 20
 #: Contents up to this size need no more than a small table to be packed.
 _SMALL, _SMALL_GZIP, _SMALL_MEMORY = 1 << 13, 16 + 13, 5
 
@@ -129,19 +132,33 @@ def unpack(member: bytes, packed: Packed) -> bytes:
     Raises:
         EvidenceError: it is not what *packed* says.
     """
+    return b"".join(_pieces(member, packed))
+
+
+def check(member: bytes, packed: Packed) -> None:
+    """Check the content of *member*, of which never all is in memory, as `unpack` does."""
+    for _ in _pieces(member, packed):
+        pass
+
+
+def _pieces(member: bytes, packed: Packed) -> Iterator[bytes]:
+    """Yield the content of *member*, and check it at the end; raises as `unpack` does."""
     if hashlib.sha256(member).hexdigest() != packed.packed_sha256:
         raise EvidenceError(
             f"expected a member of {packed.packed} bytes with sha256 {packed.packed_sha256}"
         )
-    unpacker = zlib.decompressobj(_GZIP)
-    try:
-        content = unpacker.decompress(member, packed.size + 1)
-    except zlib.error as error:
-        raise EvidenceError(f"is no gzip member: {error}") from error
-    if not unpacker.eof or unpacker.unused_data or unpacker.unconsumed_tail:
+    unpacker, hash_, size, rest = zlib.decompressobj(_GZIP), hashlib.sha256(), 0, member
+    while rest and size <= packed.size and not unpacker.eof:
+        try:
+            piece = unpacker.decompress(rest, min(_PIECE, packed.size + 1 - size))
+        except zlib.error as error:
+            raise EvidenceError(f"is no gzip member: {error}") from error
+        rest, size = unpacker.unconsumed_tail, size + len(piece)
+        hash_.update(piece)
+        yield piece
+    if not unpacker.eof or unpacker.unused_data or rest:
         raise EvidenceError(f"expected one gzip member of {packed.size} bytes of content")
-    if len(content) != packed.size or sha256(content) != packed.sha256:
+    if size != packed.size or hash_.hexdigest() != packed.sha256:
         raise EvidenceError(
             f"its content is not the {packed.size} bytes with sha256 {packed.sha256}"
         )
-    return content

@@ -12,6 +12,7 @@ from pytest_sysaudit.evidence import verify_files, verify_keys
 from pytest_sysaudit.evidence.signing import read_public_key
 from pytest_sysaudit.evidence.verify_chain import Broken, Chained, walk
 from pytest_sysaudit.evidence.verify_pack import walk_pack
+from pytest_sysaudit.record import Plain
 from pytest_sysaudit.text import plural
 
 
@@ -68,6 +69,25 @@ def verify(folder: Path, public_key: str | None = None) -> Verification:
     return walker.found()
 
 
+def check_chains(folder: Path) -> None:
+    """Check that what the recording in *folder* says is what was written; not its contents.
+
+    These have a hash in what it says, which whoever asks for one compares.
+
+    Raises:
+        EvidenceError: it is not, or it cannot be read.
+    """
+    try:
+        _Walker(folder, "").walk_chains()
+    except Broken as link:
+        raise EvidenceError(
+            f"{folder}: is not what was recorded: {link}; bring back the recording as it was, and "
+            f"try: sysaudit evidence verify {folder}"
+        ) from link
+    except OSError as error:
+        raise EvidenceError(f"{error.filename or folder}: {error.strerror}") from error
+
+
 @dataclass(slots=True)
 class _Walker:
     folder: Path
@@ -88,14 +108,7 @@ class _Walker:
             OSError: a file cannot be read.
         """
         names, self.size = verify_files.names_of(self.folder)
-        manifest = verify_files.manifest_of(self.folder) if files.MANIFEST in names else None
-        for process in files.processes(self.folder):
-            path = files.chain_path(self.folder, process)
-            self.chains[process] = walk(path, finished=manifest is not None)
-        verify_files.check_names(self.folder, names, self.chains, finished=manifest is not None)
-        verify_files.check_joined(self.chains)
-        if manifest is not None:
-            verify_files.check_chains(self.folder, self.chains, manifest)
+        manifest = self.walk_chains(names)
         for process, chain in self.chains.items():
             path = files.pack_path(self.folder, process)
             # a process that was killed may leave contents that no record names yet
@@ -107,6 +120,24 @@ class _Walker:
         self.signed = verify_keys.check(self.folder, self.chains[files.MAIN], manifest)
         self._check_trust()
         self.complete = manifest is not None
+
+    def walk_chains(self, names: Sequence[str] | None = None) -> dict[str, Plain] | None:
+        """Look at the chains, and return what the manifest says of them; raises as `walk` does.
+
+        Args:
+            names: the files in the folder, of which none may be another; None: they may.
+        """
+        there = (self.folder / files.MANIFEST).exists()
+        manifest = verify_files.manifest_of(self.folder) if there else None
+        for process in files.processes(self.folder):
+            path = files.chain_path(self.folder, process)
+            self.chains[process] = walk(path, finished=there)
+        if names is not None:
+            verify_files.check_names(self.folder, names, self.chains, finished=there)
+        verify_files.check_joined(self.chains)
+        if manifest is not None:
+            verify_files.check_chains(self.folder, self.chains, manifest)
+        return manifest
 
     def _check_named(self) -> None:
         """Check that every observation that something names is there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from pytest_sysaudit.record import Plain, utc_text
 
 GONE = "the file is missing: it was removed"
 _HEX = frozenset(b"0123456789abcdef")
+#: What comes of a record that does not say what it should: of its numbers too.
+_NO_RECORD = (EvidenceError, KeyError, TypeError, AttributeError, ValueError, OverflowError)
 
 
 class Broken(EvidenceError):  # noqa: N818 - what it names is a broken link
@@ -91,7 +93,7 @@ def walk(path: Path, *, finished: bool) -> Chained:
             _follow(chain, number, line)
         except Broken:
             raise
-        except (EvidenceError, KeyError, TypeError, AttributeError, ValueError) as error:
+        except _NO_RECORD as error:
             raise Broken(path, f"line {number}", f"is no record: {error}") from error
         chain.whole = at + len(line) + 1
     tail = content[chain.whole :]
@@ -127,14 +129,14 @@ def _take(  # noqa: PLR0913, PLR0917 - all that there is of one record
     if kind == "observation":
         check_observation(value)
         chain.ids.setdefault(id_of(record), number)
-        chain.named += [(number, id_) for id_ in value.get("made_of", ())]
+        chain.named += _named(number, value.get("made_of", ()))
         chain.cut += bool(value.get("cut"))
         chain.until = max(chain.until, utc_text(value["started"] + value.get("duration", 0.0)))
         for part in value.get("parts", {}).values():
             short_of(part)
     elif kind == "result":
         chain.results += 1
-        chain.named += [(number, id_) for id_ in value.get("evidence", ())]
+        chain.named += _named(number, value.get("evidence", ()))
     elif kind == "begin":
         chain.begin = value
         chain.until = str(value.get("started", ""))
@@ -142,12 +144,20 @@ def _take(  # noqa: PLR0913, PLR0917 - all that there is of one record
         chain.seals.append((number, before, str(value["signature"])))
         chain.until = max(chain.until, str(value["at"]))
     elif kind == "note":
-        chain.notes += [str(value["text"])] if "about" not in value else []
+        # one line, lest it look like what is said of the recording
+        chain.notes += [" ".join(str(value["text"]).split())] if "about" not in value else []
     elif kind == "end":
         chain.ended = True
         chain.until = max(chain.until, str(value.get("ended", "")))
     for packed in packed_of(value):
         _name(chain, number, packed)
+
+
+def _named(number: int, ids: Sequence[Plain]) -> list[tuple[int, str]]:
+    for id_ in ids:
+        if not isinstance(id_, str):
+            raise EvidenceError(f"expected the id of an observation, found {id_!r}")
+    return [(number, str(id_)) for id_ in ids]
 
 
 def _name(chain: Chained, number: int, packed: Packed) -> None:

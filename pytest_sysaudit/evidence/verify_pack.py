@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_sysaudit.errors import EvidenceError
-from pytest_sysaudit.evidence.pack import Packed, unpack
+from pytest_sysaudit.evidence.pack import Packed, check
 from pytest_sysaudit.evidence.verify_chain import GONE, Broken
 
 
@@ -40,7 +40,7 @@ def walk_pack(path: Path, named: Mapping[int, tuple[int, Packed]], *, whole: boo
                     f"found {len(member)}",
                 )
             try:
-                unpack(member, packed)
+                check(member, packed)
             except EvidenceError as error:
                 raise Broken(path, f"byte {at} (named in line {line})", str(error)) from error
             at += packed.packed

@@ -169,3 +169,8 @@ def test_parts_and_changes_of_what_was_run(recorded):
         assert again[name][0] == "error"
         assert "inputs" in again.pop(name)[1]
     assert not again
+    chain = recorded.path / "ev/main.chain"
+    chain.write_bytes(chain.read_bytes().replace(b'"exit_code":0', b'"exit_code":1', 1))
+    result = recorded.run("--audit-replay", "ev")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: *ev: is not what was recorded: main.chain: line *"])

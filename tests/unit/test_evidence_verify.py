@@ -6,6 +6,9 @@ import hashlib
 import json
 import os
 import shutil
+import tracemalloc
+import zlib
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,8 +18,9 @@ from pytest_sysaudit.errors import EvidenceError
 from pytest_sysaudit.evidence import writer
 from pytest_sysaudit.evidence.canonical import canonical
 from pytest_sysaudit.evidence.chain import HEAD, ZEROS, lines, link
+from pytest_sysaudit.evidence.pack import Packed, check
 from pytest_sysaudit.evidence.signing import SigningKey
-from pytest_sysaudit.evidence.verify import verify
+from pytest_sysaudit.evidence.verify import check_chains, verify
 
 
 @pytest.fixture
@@ -272,14 +276,51 @@ def test_a_worker_of_another_run_is_found(tmp_path, killed):
         b'{"note":{"parts":[{"packed":1}]}}',
         b'{"result":[]}',
         b"[" * 100_000,
+        b'{"observation":{"kind":"x","target":"y","asked":{},"started":1e308}}',
+        b'{"observation":{"kind":"x","target":"y","asked":{},"started":1,"made_of":[{}]}}',
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_records_that_are_none_are_named_not_raised(tmp_path, line):
     journal = main_journal(tmp_path / "b")
     journal._chain.add_record(line)
     journal.close()
     assert verify(tmp_path / "b").broken.startswith("main.chain: line 2: ")
+
+
+def test_a_note_says_nothing_in_the_name_of_who_verifies(tmp_path):
+    journal = main_journal(tmp_path / "b")
+    journal._chain.add("note", {"at": "", "text": "all is well\nverified: all of it"})
+    journal.close()
+    assert "main.chain: all is well verified: all of it" in verify(tmp_path / "b").remarks
+
+
+def test_a_huge_content_is_not_held_in_memory(tmp_path):
+    size = 64 << 20
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    member = packer.compress(bytes(size)) + packer.flush()
+    packed = Packed(hashlib.sha256(bytes(size)).hexdigest(), size, 0, len(member), "")
+    packed = replace(packed, packed_sha256=hashlib.sha256(member).hexdigest())
+    tracemalloc.start()
+    check(member, packed)
+    with pytest.raises(EvidenceError, match="one gzip member of 10 bytes"):
+        check(member, replace(packed, size=10))
+    with pytest.raises(EvidenceError, match="its content is not"):
+        check(member, replace(packed, size=1 << 62))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < size / 4
+
+
+@pytest.mark.parametrize("name", ["main.chain", "gw0.chain", "manifest.json"])
+def test_chains_alone_are_checked_before_they_are_judged_by(tmp_path, finished, name):
+    folder = shutil.copytree(finished, tmp_path / "b")
+    (folder / "read.me").write_text("a word on it")  # no harm to what was recorded
+    check_chains(folder)
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content.replace(b"a", b"b", 1))
+    with pytest.raises(EvidenceError, match=rf"b: is not what was recorded: {name}: .*verify"):
+        check_chains(folder)
 
 
 # -- signatures ---------------------------------------------------------------------------
