@@ -12,6 +12,7 @@ from pytest_sysaudit.reports.columns import cut, fit, listing, one_line, pad, wi
 from pytest_sysaudit.reports.decisions import decision_lines
 from pytest_sysaudit.reports.drift_lines import drift_lines
 from pytest_sysaudit.reports.profile import profile_lines
+from pytest_sysaudit.reports.telling import parameters
 from pytest_sysaudit.text import first_line, plural
 
 Line = tuple[str, str]
@@ -246,9 +247,21 @@ def _reason(rows: Sequence[Row]) -> str:
     first = single[0]
     reason = one_line(first_line(str(first["message"]))) or _WORDS[first["verdict"]]
     if not first["resource"]:
-        return reason
+        return reason + _cases(single)
     count = f"{len(single)} resources: " if len(single) > 1 else ""
     return f"{reason} ({count}{one_line(str(first['resource']))})"
+
+
+def _cases(rows: Sequence[Row]) -> str:
+    """Say how many *rows* of a parametrized check one line stands for, unless it says all of them.
+
+    What keeps all of them from being assessed does: the run that ended, the lost target.
+    """
+    messages = {row["message"] for row in rows}
+    if len(rows) == 1 or (rows[0]["verdict"] == Verdict.ERROR.value and len(messages) == 1):
+        return ""
+    first = one_line(parameters(rows[0]))
+    return f" ({plural(len(rows), 'case')}{': ' * bool(first)}{first})"
 
 
 def in_words(verdicts: Mapping[str, int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from lab.report_sample import NASTY, RUN, controls, nasty, results, sample, targets
@@ -223,6 +224,25 @@ def test_the_order_in_which_results_came_leaves_no_trace():
 def test_fit(text, width, expected):
     assert fit(text, width) == expected
     assert width_of(fit(text, width)) <= width
+
+
+def cases(verdict, *messages):
+    rows = [row("web1", ROOT, verdict, message) for message in messages]
+    return [replace(one, params={"n": number}) for number, one in enumerate(rows)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (cases("fail", "x is wrong"), "x is wrong\n"),
+        (cases("fail", "x is wrong", "x is wrong"), "x is wrong (2 cases: n=0)\n"),
+        (cases("fail", "x is wrong", "y is", "z is"), "x is wrong (3 cases: n=0)\n"),
+        (cases("error", "x", "y"), "x (2 cases: n=0)\n"),
+        (cases("error", "the run ended", "the run ended"), "the run ended\n"),
+    ],
+)
+def test_a_line_for_several_parameters_says_how_many_they_are(rows, expected):
+    assert expected in shown(web(1), rows)
 
 
 def test_one_line_leaves_nothing_that_a_terminal_obeys():
