@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_sysaudit.http.client import HttpClient
     from pytest_sysaudit.inventory.secrets import Secrets
     from pytest_sysaudit.network.sniffer import Sniffer
+    from pytest_sysaudit.transport.base import Transport
 
 T = TypeVar("T")
 
@@ -316,11 +317,8 @@ class Connections:
         return value
 
     def _new_host(self, target: Target) -> Host:
-        from pytest_sysaudit.facts import TABLES
         from pytest_sysaudit.host import Host
-        from pytest_sysaudit.transport import open_transport
 
-        plan = self._plans.get(target.name)
         if self._player is not None:
             from pytest_sysaudit.facts.tape import ReplayTape
             from pytest_sysaudit.transport.replay import ReplayTransport
@@ -331,8 +329,24 @@ class Connections:
                 extra_facts=self._facts,
                 tape=ReplayTape(target.name, self._player),
             )
+        plan, tape = self._plans.get(target.name), None
+        transport = self._new_transport(target, plan)
+        if self._journal is not None:
+            from pytest_sysaudit.facts.tape import RecordingTape
+            from pytest_sysaudit.transport.recording import recording
+
+            transport = recording(transport, self._journal)
+            tape = RecordingTape(target.name, self._journal)
+        host = Host(target, transport, extra_facts=self._facts, plan=plan, tape=tape)
+        host.read_ahead()
+        return host
+
+    def _new_transport(self, target: Target, plan: Plan | None) -> Transport:
+        from pytest_sysaudit.facts import TABLES
+        from pytest_sysaudit.transport import open_transport
+
         try:
-            transport = open_transport(
+            return open_transport(
                 target,
                 self._secrets,
                 self.targets,
@@ -346,16 +360,6 @@ class Connections:
             raise Unreachable(
                 f"{target.name}: its transport broke while opening: {words}"
             ) from error
-        tape = None
-        if self._journal is not None:
-            from pytest_sysaudit.facts.tape import RecordingTape
-            from pytest_sysaudit.transport.recording import recording
-
-            transport = recording(transport, self._journal)
-            tape = RecordingTape(target.name, self._journal)
-        host = Host(target, transport, extra_facts=self._facts, plan=plan, tape=tape)
-        host.read_ahead()
-        return host
 
     def _new_aws(self, target: Target) -> AwsSession:
         if self._player is not None:

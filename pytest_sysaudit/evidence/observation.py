@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.record import Plain
 
 #: What an observation can be of. ``target``: opening it; ``row``: a row of a keyed fact table.
@@ -70,6 +71,18 @@ class Journal(Protocol):
         Never raises: a journal that cannot write any more says so once, at the end of the run.
         The parts of what it returns are empty.
         """
+
+
+class NotRecorded(CannotAssess):
+    """It is not in the recording.
+
+    Attributes:
+        what: what was asked for.
+    """
+
+    def __init__(self, target: str, what: str, why: str = "") -> None:
+        super().__init__(f"{target}: {what} is not in the recording{why and f' ({why})'}")
+        self.what = what
 
 
 class Player(Protocol):

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pytest_sysaudit.evidence import faults
-from pytest_sysaudit.evidence.observation import Journal, Observation, Player, Stored
+from pytest_sysaudit.evidence.observation import Journal, NotRecorded, Observation, Player, Stored
 from pytest_sysaudit.evidence.redact import MASK
 from pytest_sysaudit.evidence.trail import collected, passed_on, used
 from pytest_sysaudit.facts import codec
 from pytest_sysaudit.facts.codec_plain import from_text, text
 from pytest_sysaudit.facts.outcome import Outcome
 from pytest_sysaudit.record import Plain
-from pytest_sysaudit.transport.replay import NotRecorded
 
 
 class Tape(Protocol):

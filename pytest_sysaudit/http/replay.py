@@ -19,6 +19,7 @@ from urllib3._collections import HTTPHeaderDict
 from urllib3.response import HTTPResponse
 
 from pytest_sysaudit.errors import CannotAssess, Incomplete
+from pytest_sysaudit.evidence.observation import NotRecorded
 from pytest_sysaudit.evidence.trail import collected, used
 from pytest_sysaudit.http import failures
 from pytest_sysaudit.http.adapter import AuditAdapter, HttpResponse
@@ -91,9 +92,7 @@ class ReplayAdapter(AuditAdapter):
         self.policy.require_proxy(select_proxy(url, proxies))
         known = self._player.find("http", self._settings.target, asked_of(request, self._settings))
         if known is None:
-            raise CannotAssess(
-                f"{self._settings.target}: {request.method} {url} is not in the recording"
-            )
+            raise NotRecorded(self._settings.target, f"{request.method} {url}")
         if known.cut:
             used(known.id, redacted=True)  # a check that looked at it stands as it was recorded
         body = known.parts.get("body", b"")

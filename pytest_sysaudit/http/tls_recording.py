@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_sysaudit.errors import CannotAssess, Incomplete
-from pytest_sysaudit.evidence.observation import Observation
+from pytest_sysaudit.evidence.observation import NotRecorded, Observation
 from pytest_sysaudit.evidence.trail import collected, used
 from pytest_sysaudit.http import failures
 from pytest_sysaudit.http.session import TlsInfo, pack, unpack
@@ -69,9 +69,7 @@ class FactPlayer:
         known = self._player.find("tls", self._target, asked)
         if known is None:
             what = " ".join(str(asked[name]) for name in ("fact", "version") if name in asked)
-            raise CannotAssess(
-                f"{self._target}: tls {what} of {asked['place']} is not in the recording"
-            )
+            raise NotRecorded(self._target, f"tls {what} of {asked['place']}")
         if known.error is not None:
             raise failures.from_plain(known.error)
         if known.cut:

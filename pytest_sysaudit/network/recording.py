@@ -6,9 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.evidence import faults
-from pytest_sysaudit.evidence.observation import Observation
+from pytest_sysaudit.evidence.observation import NotRecorded, Observation
 from pytest_sysaudit.evidence.trail import used
 from pytest_sysaudit.network import pcap
 from pytest_sysaudit.network.blank import blanked
@@ -117,9 +116,9 @@ def raise_error(stored: Stored, *moments: str) -> None:
         raise faults.from_plain(stored.error)
 
 
-def missing(target: str, asked: Mapping[str, Plain]) -> CannotAssess:
+def missing(target: str, asked: Mapping[str, Plain]) -> NotRecorded:
     """Return the error for what was not asked when this was recorded."""
     told = ", ".join(
         f"{name}={value!r}" for name, value in asked.items() if value not in (None, "")
     )
-    return CannotAssess(f"{target}: a capture with {told} is not in the recording")
+    return NotRecorded(target, f"a capture with {told}")

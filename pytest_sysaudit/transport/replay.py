@@ -8,25 +8,13 @@ from typing import Any
 
 from pytest_sysaudit.errors import CannotAssess, Incomplete
 from pytest_sysaudit.evidence import faults
-from pytest_sysaudit.evidence.observation import Player, Stored
+from pytest_sysaudit.evidence.observation import NotRecorded, Player, Stored
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.text import first_line, shorten
 from pytest_sysaudit.transport.asked import asked_command, asked_file, look_up
 from pytest_sysaudit.transport.base import Command, CommandResult, FileStat, show
 
 _SHOWN = 100
-
-
-class NotRecorded(CannotAssess):
-    """It is not in the recording.
-
-    Attributes:
-        what: what was asked for.
-    """
-
-    def __init__(self, target: str, what: str, why: str = "") -> None:
-        super().__init__(f"{target}: {what} is not in the recording{why and f' ({why})'}")
-        self.what = what
 
 
 class ReplayTransport:
