@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,7 +71,7 @@ def snapshot(  # noqa: PLR0913 - click calls it by name
     found = _inventory(inventory_path)
     target = _host_target(name, found)
     path = path or Path("checks") / f"test_snapshot_{re.sub(r'[^A-Za-z0-9_]', '_', name)}.py"
-    if str(path) != "-" and path.exists() and not force:
+    if str(path) != "-" and os.path.lexists(path) and not force:
         raise Refused(f"{path}: is there; --force replaces it, -o names another file")
     text, sections, missing = _take(target, found, only or NAMES, versions=versions)
     for one in missing:

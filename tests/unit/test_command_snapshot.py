@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from lab.command import Command
+from lab.mortal import mortal
 
 from pytest_sysaudit.command.sections import SECTIONS, Missing, Section, record
 from pytest_sysaudit.command.sketch import module, quoted
@@ -287,6 +288,15 @@ def test_what_cannot_be_recorded(command, tmp_path, monkeypatch, arguments, word
     assert ended.code == 4
     assert words in ended.err
     assert (tmp_path / "there.py").read_text() == "# mine\n"
+
+
+def test_a_file_in_a_closed_folder_is_named_with_the_way_out(tmp_path):
+    (tmp_path / "inventory.yaml").write_text(INVENTORY)
+    (tmp_path / "closed").mkdir(mode=0)
+    line = ["snapshot", "here", "--only", "users", "-o", "closed/x.py"]
+    ended = mortal(tmp_path, "pytest_sysaudit.command", *line)
+    assert ended.returncode == 3
+    assert "closed/x.py: cannot be written: Permission denied; name another" in ended.stderr
 
 
 def test_a_host_that_is_dead(command, tmp_path, monkeypatch):
