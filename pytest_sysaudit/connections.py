@@ -14,9 +14,9 @@ from pytest_sysaudit.dialing import Call, Dialer
 from pytest_sysaudit.errors import CannotAssess, SysauditError, Unreachable
 from pytest_sysaudit.evidence import faults
 from pytest_sysaudit.evidence.observation import Observation
-from pytest_sysaudit.evidence.trail import collected
 from pytest_sysaudit.inventory.target import Kind, Target
 from pytest_sysaudit.lanes import wait, wait_for
+from pytest_sysaudit.openings import Openings, way
 from pytest_sysaudit.record import Plain
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ class Connections:
         self._transports = dict(transports or {})
         self._facts = dict(facts or {})
         self._plans = plans if plans is not None else {}
-        self.evidence: dict[str, str] = {}
         self._journal, self._player = journal, player
+        self._openings = Openings(journal, player)
+        self.evidence = self._openings.evidence
         self._lock = threading.Lock()
         self._futures: dict[str, Future[Any]] = {}
         self._parted: dict[str, dict[str, Plain]] = {}
@@ -197,7 +198,7 @@ class Connections:
         reason = self._dead.get(name, "")
         identity: Mapping[str, Plain] = {}
         if future.done() and future.exception() is None:
-            identity = dict(getattr(_way(future.result()), "identity", None) or {})
+            identity = dict(getattr(way(future.result()), "identity", None) or {})
         elif future.done():
             reason = reason or str(future.exception()) or repr(future.exception())
         return {"identity": identity, "reachable": not reason, "reason": reason}
@@ -262,7 +263,7 @@ class Connections:
 
     def _fulfil(self, future: Future[T], make: Callable[[Target], T], target: Target) -> None:
         try:
-            value = self._noted(make, target)
+            value = self._openings.open(make, target)
         except Exception as error:  # noqa: BLE001 - it is raised again where the result is asked for
             future.set_exception(error)
         except BaseException:
@@ -273,48 +274,6 @@ class Connections:
             raise
         else:
             future.set_result(value)
-
-    def _noted(self, make: Callable[[Target], T], target: Target) -> T:
-        """Return what *make* gave, and keep who the target said it is, or why there is nothing."""
-        with collected():  # it is part of every result of the target, not of the first check's
-            if self._player is not None:
-                self._recall(self._player, target.name)
-            if self._journal is None:
-                return make(target)
-            return self._kept(self._journal, make, target)
-
-    def _recall(self, player: Player, name: str) -> None:
-        """Raise what came in place of the target when it was recorded, if anything did."""
-        known = player.find("target", name, {})
-        if known is None:
-            raise Unreachable(f"{name}: it is not in the recording")
-        self.evidence[name] = known.id
-        if known.error is not None:
-            raise faults.from_plain(known.error)
-
-    def _kept(self, journal: Journal, make: Callable[[Target], T], target: Target) -> T:
-        started, error = time.time(), None
-        identity: Mapping[str, Plain] = {}
-        try:
-            value = make(target)
-            identity = dict(getattr(_way(value), "identity", None) or {})
-        except Exception as failure:
-            error = faults.to_plain(failure)
-            raise
-        finally:
-            kept = journal.note(
-                Observation(
-                    kind="target",
-                    target=target.name,
-                    asked={},
-                    started=started,
-                    duration=time.time() - started,
-                    answer=identity,
-                    error=error,
-                )
-            )
-            self.evidence[target.name] = kept.id
-        return value
 
     def _new_host(self, target: Target) -> Host:
         from pytest_sysaudit.host import Host
@@ -415,7 +374,7 @@ class Connections:
 def _close_late(future: Future[Any]) -> None:
     if future.exception() is None:
         with contextlib.suppress(Exception):
-            _way(future.result()).close()
+            way(future.result()).close()
 
 
 def _asks(target: Target) -> bool:
@@ -431,8 +390,3 @@ def _asks(target: Target) -> bool:
 
 def _jump(target: Target) -> str:
     return getattr(getattr(target.entry, "ssh", None), "proxy_jump", None) or ""
-
-
-def _way(opened: Any) -> Any:
-    """Return what holds the connection and knows the identity: a host's transport, else itself."""
-    return opened.transport if "transport" in dir(type(opened)) else opened

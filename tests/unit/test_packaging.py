@@ -20,7 +20,7 @@ LAYERS = [
     {"facts", "aws", "http", "network"},
     {"resources", "foresight"},
     {"queries", "query_modules", "backend", "host"},
-    {"connections", "dialing", "recording"},
+    {"connections", "openings", "dialing", "recording"},
     {"compliance"},
     {"reports"},
     {"hookspecs", "hooks", "fixtures"},
