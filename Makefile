@@ -74,7 +74,7 @@ lint: $(DEV)
 docs: $(DEV)
 	$(BIN)/mkdocs build --strict
 
-# Side by side with testinfra, oscap and Lynis, on real sshds: about 40 minutes, and it needs root.
+# Side by side with testinfra, oscap and Lynis, on real sshds; reports and replays: about 45 minutes, and it needs root.
 bench: packages $(DEV)
 	@test "$$(id -u)" != 0 || command -v cc >/dev/null || { apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
@@ -84,6 +84,8 @@ bench: packages $(DEV)
 	$(BIN)/python benchmarks/many_dead_hosts.py
 	$(BIN)/python benchmarks/facts.py
 	$(BIN)/python benchmarks/library.py
+	$(BIN)/python benchmarks/reports.py
+	$(BIN)/python benchmarks/replay.py
 	$(BIN)/python benchmarks/many_hosts.py $(BENCH_ARGS)
 
 # The unit and plugin tests on every supported Python that is installed; all of them with ALL=1.
