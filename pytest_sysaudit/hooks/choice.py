@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SURE = 0.85
 """How alike two ids must be for one to be the other, mistyped."""
+_LIKE = 0.7
+"""The same for names of targets and groups, which are shorter."""
 
 
 class ChoiceError(SysauditError):
@@ -95,6 +97,25 @@ def mistyped_inputs(state: State) -> list[str]:
                 f"Did you mean '{close[0]}'?"
             )
     return lines
+
+
+def doubt_names(expression: str, state: State) -> None:
+    """Remark on a name in a ``targets`` marker that looks like a mistyped one of the inventory.
+
+    A name that is like none is left alone: a library of checks may know more groups.
+    """
+    from pytest_sysaudit.inventory.select import Selector
+
+    known = {*state.inventory.targets, *state.inventory.groups}
+    for part in Selector.parse(expression).parts:
+        if part.is_glob or part.text in known or part.text == "all" or ":" in part.text:
+            continue
+        for close in difflib.get_close_matches(part.text, known, 1, _LIKE):
+            line = (
+                f"@pytest.mark.targets({expression!r}): there is no '{part.text}' in the inventory"
+            )
+            line += f", so its checks may run nowhere. Did you mean '{close}'?"
+            state.remarks += [line] if line not in state.remarks else []
 
 
 def _hint(text: str, known: Mapping[str, object] | set[str]) -> str:

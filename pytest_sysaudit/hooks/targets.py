@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sysaudit.errors import SysauditError
+from pytest_sysaudit.hooks.choice import doubt_names
 from pytest_sysaudit.hooks.early import FAMILIES, own_fixtures
 from pytest_sysaudit.hooks.keys import check_key, only_looks, state_of
 from pytest_sysaudit.hooks.memory import spare_collector
@@ -153,6 +154,8 @@ def _asked_for(metafunc: pytest.Metafunc, family: str) -> list[Target]:
         chosen = [target for target in chosen if target.kind in KINDS[family]]
     for mark in metafunc.definition.iter_markers("targets"):
         expression, kind = _targets_marker(mark, metafunc.definition.nodeid)
+        if expression is not None:
+            doubt_names(expression, state)
         chosen = [
             target
             for target in chosen
@@ -167,9 +170,14 @@ def _targets_marker(mark: pytest.Mark, nodeid: str) -> tuple[str | None, str | N
         return expression, kind
 
     try:
-        return read(*mark.args, **mark.kwargs)
+        expression, kind = read(*mark.args, **mark.kwargs)
     except TypeError as error:
         raise SysauditError(f"{nodeid}: @pytest.mark.targets: {error}") from error
+    known = ("host", *dict.fromkeys(name for names in KINDS.values() for name in names))
+    if kind is not None and kind not in known:
+        why = f"kind: expected one of {', '.join(known)}, found {kind!r}"
+        raise SysauditError(f"{nodeid}: @pytest.mark.targets: {why}")
+    return expression, kind
 
 
 def _regions(config: pytest.Config, target: Target) -> Sequence[str | None]:

@@ -115,3 +115,18 @@ def test_a_duplicate_id_and_a_duplicate_key_run_nothing(project):
     result = project.run("--audit-waivers=waivers.yaml")
     assert result.ret == 4
     assert "waivers.yaml:3:1: duplicate key 'waivers', first on line 2" in result.stderr.str()
+
+
+def test_a_mistyped_marker_is_told(project):
+    marked = "@pytest.mark.targets('alhpa')\n" + CHECK
+    other = "@pytest.mark.targets('other')\ndef test_y(host):\n    assert host\n"
+    project.check(marked + other)
+    project.check(CHECK, "test_more.py")
+    result = project.run()
+    line = "*targets('alhpa'): there is no 'alhpa' in the inventory*Did you mean 'alpha'?"
+    result.stdout.fnmatch_lines([line])
+    result.stdout.no_fnmatch_line("*'other'*")
+    project.check("@pytest.mark.targets(kind='shh')\n" + CHECK)
+    result = project.run()
+    assert result.ret == 4
+    assert "kind: expected one of host, local, ssh, aws, http, network" in result.stderr.str()
