@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from pytest_sysaudit.evidence import trail
 from pytest_sysaudit.evidence.observation import Player, Stored
-from pytest_sysaudit.evidence.redact import Redactor
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.transport.base import Command
 
@@ -55,13 +54,9 @@ def safe(text: str) -> str:
 def look_up(player: Player, kind: str, target: str, asked: Mapping[str, Plain]) -> Stored | None:
     """Return what was recorded, or None; whoever runs used it.
 
-    What looks like a secret was taken out of the question when it was recorded. What is not whole
-    counts as redacted: it is not what the check saw.
+    What is not whole counts as redacted: it is not what the check saw.
     """
     found = player.find(kind, target, asked)
-    if found is None:
-        shown = Redactor().plain(asked)
-        found = player.find(kind, target, shown) if shown != asked else None
     if found is not None and found.cut:
         trail.used(found.id, redacted=True, target=target)
     return found
