@@ -61,10 +61,11 @@ class Recording:
             return LoadedInventory.implicit()
         place = Path(str(told["path"]))
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / place.name
+            file = Path(folder) / (place.name or "inventory.yaml")
             file.write_text(str(told["text"]), "utf-8")
             found = load(file, check_files=False)
-        return dataclasses.replace(found, path=place, sha256=str(told["sha256"]))
+        path = place if told["path"] else None
+        return dataclasses.replace(found, path=path, sha256=str(told["sha256"]))
 
     def change(self, name: str) -> dict[str, Plain]:
         """Return how the entry of the target *name* was changed for its stand-in; {}: not."""

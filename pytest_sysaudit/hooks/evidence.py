@@ -7,6 +7,7 @@ import platform
 import shlex
 import time
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from pytest_sysaudit.record import Plain, Result, utc_text
 if TYPE_CHECKING:
     from pytest_sysaudit.evidence.writer import BundleJournal
     from pytest_sysaudit.hooks.state import State
+    from pytest_sysaudit.inventory.load import LoadedInventory
 
 trail_key = pytest.StashKey[Trail]()
 """In an item: the observations that its check used."""
@@ -81,9 +83,6 @@ def _key(state: State) -> Any:
 def _begin(config: pytest.Config, state: State) -> dict[str, Plain]:
     """Return who records what, and how it was started."""
     inventory = state.inventory
-    text = ""
-    if inventory.path is not None:
-        text = inventory.path.read_text("utf-8", "backslashreplace")
     return {
         "run": state.run_id,
         "started": utc_text(state.started),
@@ -95,9 +94,22 @@ def _begin(config: pytest.Config, state: State) -> dict[str, Plain]:
         "inventory": {
             "path": str(inventory.path or ""),
             "sha256": inventory.sha256,
-            "text": text,
+            "text": _text_of(inventory),
         },
     }
+
+
+def _text_of(inventory: LoadedInventory) -> str:
+    """Return the text of *inventory*; "" if there is none.
+
+    One that a plugin gave need not have a file, or has it no more: JSON of it is YAML too.
+    """
+    if inventory.path is not None:
+        with suppress(OSError):
+            return inventory.path.read_text("utf-8", "backslashreplace")
+    elif inventory == type(inventory).implicit():
+        return ""
+    return inventory.model.model_dump_json(by_alias=True, exclude_unset=True)
 
 
 def described(state: State, results: Sequence[Result]) -> dict[str, Plain] | None:

@@ -110,13 +110,12 @@ class State:
         if self.replay is not None and not self.config.getoption("audit_inventory"):
             return self.replay.inventory
         found = self.config.hook.pytest_sysaudit_inventory(config=self.config)
-        if found is not None:
-            return found  # type: ignore[no-any-return]
-        if not self.wanted:
+        if found is None and not self.wanted:
             return LoadedInventory.implicit()
-        loaded = load(self.path)
+        loaded: LoadedInventory = load(self.path) if found is None else found
         if loaded.document is not None:
-            self.secrets.hide_named(loaded.document.data, self.path.parent)
+            base = loaded.path.parent if loaded.path else self.path.parent
+            self.secrets.hide_named(loaded.document.data, base)
         return loaded
 
     @cached_property

@@ -174,3 +174,42 @@ def test_parts_and_changes_of_what_was_run(recorded):
     result = recorded.run("--audit-replay", "ev")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["ERROR: *ev: is not what was recorded: main.chain: line *"])
+
+
+MADE = """\
+version: 1
+hosts: {made: {connection: local}}
+http: {shop: {base_url: https://shop.example, auth: {bearer: env:SHOP_TOKEN}}}
+"""
+
+
+@pytest.mark.parametrize("how", ["found.path.unlink()", "found = replace(found, path=None)"])
+def test_an_inventory_without_a_file_is_recorded_too(project, how, monkeypatch):
+    monkeypatch.setenv("SHOP_TOKEN", "hush-7766")
+    (project.path / "note").write_text("it is hush-7766")
+    project.check(
+        """
+        @pytest.mark.control("who")
+        def test_who(host):
+            "It is quiet."
+            assert "hush" in host.check_output("cat note")
+        """
+    )
+    (project.path / "conftest.py").write_text(
+        "import pathlib\n"
+        "from dataclasses import replace\n"
+        "from pytest_sysaudit.inventory.load import load\n"
+        "def pytest_sysaudit_inventory(config):\n"
+        "    path = pathlib.Path('made.yaml').absolute()\n"
+        f"    path.write_text({MADE!r})\n"
+        "    found = load(path)\n"
+        f"    {how}\n"
+        "    return found\n"
+    )
+    assert project.run("--audit-evidence", "ev").ret == 0
+    ran = project.document["results"]
+    assert b"hush-7766" not in (project.path / "ev/main.chain").read_bytes()
+    (project.path / "conftest.py").unlink()
+    assert project.run("--audit-replay", "ev").ret == 0
+    assert project.document["results"] == ran
+    assert {row["target"] for row in ran} == {"made"}
