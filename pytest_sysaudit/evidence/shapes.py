@@ -208,6 +208,16 @@ _RULES = (
         MASK,
     ),
     _rule("sshpass", r"(?P<keep>sshpass\s{1,8}-p\s{0,8}\\*['\"]?)[^\s'\"]+"),
+    _rule(
+        "curl wget",
+        r"(?P<keep>(?:curl|wget)\b[^\n|;&]{0,300}?\s(?-i:-u|--user)[\s=]{0,8}\\*['\"]?[^\s:'\"]{1,100}:)"
+        r"[^\s'\"\\]+",
+    ),
+    _rule(
+        "mysql mariadb",
+        r"(?P<keep>(?:mysql(?:dump|admin|check|show|import)?|mariadb(?:-[a-z]{1,10})?)(?=\s)"
+        r"[^\n|;&]{0,300}?\s(?-i:-p))(?=\S{2})[^\s'\"\\]+",
+    ),
 )
 _NAME_HINTS = ("pass", "pwd", "secret", "token", "key", "credential", "string", "auth")
 

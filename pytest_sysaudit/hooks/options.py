@@ -170,30 +170,38 @@ def pytest_configure(config: pytest.Config) -> None:
     specs = config.getoption("audit_report") + config.getini("audit_report")
     chosen = config.getoption("audit_inventory") or config.getoption("audit_target")
     profiles = config.getoption("audit_profile") or config.getini("audit_profile")
-    if config.getoption("audit_replay") or config.getoption("audit_evidence"):
-        _begin_evidence(config)
+    if config.getoption("audit_replay"):
+        _begin_replay(config)
     judged = any(config.getoption(name) or config.getini(name) for name in _JUDGED_BY)
     if (specs or chosen or profiles or judged) and not hasattr(config, "workerinput"):
         _look_at_options(config, specs, chosen=bool(chosen))
+    if config.getoption("audit_evidence"):  # last: a wrong option leaves no folder behind
+        _begin_evidence(config)
+
+
+def _begin_replay(config: pytest.Config) -> None:
+    """Open what is judged again: inventory and time are its own."""
+    from pytest_sysaudit.errors import SysauditError
+    from pytest_sysaudit.hooks import evidence, replay
+
+    try:
+        replay.begin(config)
+    except SysauditError as error:
+        raise pytest.UsageError(str(error)) from error
+    for module in (evidence, replay):
+        config.pluginmanager.register(module, module.__name__)
 
 
 def _begin_evidence(config: pytest.Config) -> None:
-    """Open what is recorded, or replayed, before anything is collected."""
+    """Open the folder that is recorded into, before anything is collected."""
     from pytest_sysaudit.errors import SysauditError
     from pytest_sysaudit.hooks import evidence
 
-    modules = [evidence]
     try:
-        if config.getoption("audit_replay"):
-            from pytest_sysaudit.hooks import replay
-
-            modules.append(replay)
-            replay.begin(config)
         evidence.begin(config)
     except SysauditError as error:
         raise pytest.UsageError(str(error)) from error
-    for module in modules:
-        config.pluginmanager.register(module, module.__name__)
+    config.pluginmanager.register(evidence, evidence.__name__)
 
 
 @pytest.hookimpl(tryfirst=True)

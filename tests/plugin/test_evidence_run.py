@@ -191,6 +191,14 @@ def test_folders_that_cannot_be_used(project, args, message):
     assert not (project.path / "out.json").exists()
 
 
+def test_a_wrong_option_leaves_no_folder(project):
+    project.check(CHECKS)
+    (project.path / "waivers.yaml").write_text("version: 1\nwaivers: [{control: x}]\n")
+    result = project.run("--audit-evidence", "ev", "--audit-waivers", "waivers.yaml")
+    assert result.ret == 4
+    assert not (project.path / "ev").exists()
+
+
 def test_looking_records_nothing(project):
     project.check(CHECKS)
     project.run("--audit-evidence", "ev", "--collect-only")

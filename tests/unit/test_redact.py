@@ -97,6 +97,10 @@ root:$6$saltsalt$hunter22hunter22:19000:0:99999:7:::
 root:abJnhunter22x:19000:0:99999:7:::
 mysql --password hunter22
 sshpass -p hunter22 ssh host
+curl -s -u app:hunter22 https://shop.example
+curl --user=app:hunter22 https://shop.example
+mysql -h db -u root -phunter22 -e 'select 1'
+mysqldump -phunter22 --all-databases
 uid:{SSHA}hunter22hunter22
 GET /x?a=1&client_secret=hunter22&b=2
 token eyJhbGciOiJ.eyJzdWIiOiIxMjhunter22.SflKxwRJ
@@ -117,6 +121,9 @@ def test_a_private_key_that_was_cut_is_masked_to_the_end():
 
 
 HARMLESS = r"""
+mysql -P3306 -h db -u root -p
+curl -s -o /dev/null -w '%{http_code}' https://shop.example:8443/
+dpkg: mysql-server-8.0 -part of it
 PasswordAuthentication: no
 HttpTokens: required
 {'PasswordPolicy': {'MinimumPasswordLength': 14, "PasswordReusePrevention": 24}}

@@ -33,6 +33,8 @@ SHAPED = [
     "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----",
     "{SSHA}abcdefghijkl ghp_" + "a" * 36 + " SCRAM-SHA-256$4096:abcdefghijkl",
     "sshpass -p hunter22 ssh",
+    "curl -u a:hunter22 x",
+    "mysql -phunter22 x",
     "ACCOUNT KEY=hunter22xyz connection_string: hunter22xyz auth-value=hunter22xyz pwd=hunter22",
 ]
 
