@@ -145,7 +145,7 @@ _UNDO: dict[str, Callable[[Any], Any]] = {
 }
 
 
-class Whole(StreamingBody):
+class Whole(StreamingBody):  # type: ignore[misc]  # botocore ships no types
     """A body that was read at once, and can be read as if it came now.
 
     Attributes:

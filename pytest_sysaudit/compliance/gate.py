@@ -44,8 +44,9 @@ NAMES = (
 )
 #: What holds unless a gate says otherwise: the contract's default.
 DEFAULT = {Verdict.FAIL.value: 0, Verdict.ERROR.value: 0}
-#: The verdicts of which ``only_new`` counts the new ones alone.
-_REGRESSIONS = (Verdict.FAIL.value, Verdict.ERROR.value)
+#: The verdict of which ``only_new`` counts the new ones alone: what could not be looked at, now as
+#: before, is no accepted finding.
+_REGRESSIONS = (Verdict.FAIL.value,)
 #: What `compliance` is a percentage of: all results but those that are not applicable.
 _COUNTED = tuple(v for v in (*VERDICTS, Verdict.PASS.value) if v != Verdict.NOT_APPLICABLE.value)
 #: Why a gate is broken that has nothing to judge.
@@ -142,7 +143,7 @@ class Gate:
     Attributes:
         source: where it is from: ``default``, a file, an expression.
         limits: by name, one of `NAMES`. For `COMPLIANCE` it is the least, in percent.
-        only_new: whether only failures and errors count that the baseline has not.
+        only_new: whether only failures count that the baseline has not; errors always count.
     """
 
     source: str

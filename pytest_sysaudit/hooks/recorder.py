@@ -206,6 +206,7 @@ class Recorder:
             "inventory_sha256": inventory.sha256,
             "selection": selection_of(self.config),
             "exit_code": int(session.exitstatus),
+            "files": self._files(),
             "standins": list(self.state.notes),
             "profile": self.state.profile,
         }
@@ -214,6 +215,13 @@ class Recorder:
         if self.state.replay is not None:
             block["replay"] = self.state.replay.story()
         return block
+
+    def _files(self) -> dict[str, str]:
+        """Return where the checks' files lie below pytest's root folder; others are left out."""
+        checks = [(nodeid, check.id) for nodeid, check in self.state.expected]
+        checks += [(nodeid, place.check) for nodeid, place in self._places.items()]
+        found = {(of.partition("::")[0], nodeid.partition("::")[0]) for nodeid, of in checks}
+        return {of: path for of, path in sorted(found) if not path.startswith(("..", "/"))}
 
     def _targets(self) -> list[dict[str, Plain]]:
         judged = {place.target for place in self.expected} - {""}

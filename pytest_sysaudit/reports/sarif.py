@@ -143,11 +143,12 @@ class _Run:
         index = {name: number for number, name in enumerate(sorted(controls))}
         kinds = {t["name"]: t["kind"] for t in self.document["targets"]}
         drift = self.document.get("drift")
+        files = self.document["run"].get("files", {})
         for key, row in keyed(rows):
             result = _result(row, controls.get(row["control"], {}), key)
             if row["control"] in index:
                 result["ruleIndex"] = index[row["control"]]
-            result["locations"] = [_location(row, kinds.get(row["target"], ""))]
+            result["locations"] = [_location(row, kinds.get(row["target"], ""), files)]
             if drift:  # one result without it would make all of them invalid
                 result["baselineState"] = (
                     "absent" if row["drift"] == "gone" else _BASELINE.get(row["drift"], "new")
@@ -189,9 +190,10 @@ def _message(row: Row) -> dict[str, str]:
     return {"text": _LINK.sub(r"\\[", shorten(text, _LONGEST)), "markdown": marked}
 
 
-def _location(row: Row, kind: str) -> dict[str, Plain]:
+def _location(row: Row, kind: str, files: Mapping[str, str]) -> dict[str, Plain]:
     """Name the check's file, without which GitHub rejects the whole report, and what was judged."""
     path = str(row["check"]).partition("::")[0] or str(row["control"])
+    path = files.get(path, path)
     names = filter(None, [str(row["target"]), parameters(row), str(row["resource"])])
     logical = [{"name": row["target"] or "run", "fullyQualifiedName": "/".join(names) or "run"}]
     logical[0]["kind"] = f"{kind} target".lstrip() if row["target"] else "run"

@@ -52,7 +52,8 @@ def judged(expression, found):
         ("compliance>=51,fail=9", ["pass", "fail"], "compliance: 50 % found, at least 51 % wanted"),
         ("compliance>=50", ["not_applicable"], "compliance: 0 % found, at least 50 % wanted"),
         ("compliance>=50", ["pass", "manual", "waived"], "compliance: 33 % found, at least 50 %"),
-        ("only_new", ["fail unchanged", "error changed"], ""),
+        ("only_new", ["fail unchanged", "fail changed"], ""),
+        ("only_new", ["error unchanged"], "error (not assessed): 1 found, 0 allowed"),
         ("only_new", ["fail new"], "new fail: 1 found, 0 allowed"),
         ("only_new,fail.low=1", ["fail.low new", "fail.info new"], ""),
         ("only_new,fail.low=1", ["fail.high new"], "new fail.high: 1 found, 0 allowed"),
@@ -63,7 +64,7 @@ def judged(expression, found):
         ("fail.high=any,fail.low=0", ["fail.high"], ""),
         ("error.low=any", ["error.medium"], "error.medium: 1 found, 0 allowed"),
         ("fail.low=5,fail=9", ["fail.critical"], ""),
-        ("only_new,error=0", ["error new"], "new error: 1 found, 0 allowed"),
+        ("only_new,error=1", ["error new"], ""),
         ("only_new,waived=0", ["waived unchanged"], "waived: 1 found, 0 allowed"),
     ],
 )

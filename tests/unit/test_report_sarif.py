@@ -143,6 +143,18 @@ def test_every_result_has_a_place_in_a_file(tmp_path):
         assert result["message"]["text"]
 
 
+def test_a_file_is_named_from_the_root_of_the_project(tmp_path):
+    found = sample()
+    found["run"]["files"] = {"http/test_csp.py": "checks/http/test_csp.py"}
+    sarif.write(found, tmp_path / "a")
+    (run,) = json.loads((tmp_path / "a").read_text())["runs"]
+    places = [
+        r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for r in run["results"]
+    ]
+    assert "checks/http/test_csp.py" in places
+    assert "http/test_csp.py" not in places
+
+
 def test_a_place_is_target_and_resource(tmp_path):
     params = {"region": "eu-west-1"}
     (result,) = single(tmp_path, resource="arn:a", params=params)["results"]
