@@ -421,7 +421,7 @@ def test_every_check_has_its_rows():
 
 def test_keys_are_as_old_as_the_account_says(moto):
     user(moto, keys=["Active"])
-    verdict, message, _ = run(moto, AGE, inputs={"maximum_days": -1})
+    verdict, message, _ = run(moto, AGE, inputs={"maximum_days": -2})  # the run began before it
     assert verdict is FAIL, message
 
 

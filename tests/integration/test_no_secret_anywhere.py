@@ -189,7 +189,11 @@ def everything(folder: Path) -> dict[str, bytes]:
     """Return what a run left behind, packed contents and data in pages unpacked."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.name in ("planted.txt", "inventory.yaml", "test_it.py"):
+        if (
+            not path.is_file()
+            or path.suffix == ".pyc"
+            or path.name in ("planted.txt", "inventory.yaml", "test_it.py")
+        ):
             continue
         data = path.read_bytes()
         found[str(path.relative_to(folder))] = data
