@@ -76,6 +76,21 @@ def test_ctrl_c(sshd, entry, sleeping):
         wait_until(lambda: not pids(), 10, "the command has ended")
 
 
+def test_ctrl_c_when_it_runs_and_nobody_waits_yet(sshd, entry, sleeping, monkeypatch):
+    command, pids = sleeping
+
+    def interrupted(*_):
+        wait_until(pids)
+        raise KeyboardInterrupt
+
+    host = open_ssh(sshd.target(**entry), Secrets(), {})
+    with contextlib.closing(host):
+        monkeypatch.setattr(host._executor, "_collect", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            host.run(command, timeout=60)
+        wait_until(lambda: not pids(), 10, "the command has ended")
+
+
 def test_close_by_another_thread(sshd, entry, sleeping):
     command, pids = sleeping
     host = open_ssh(sshd.target(**entry), Secrets(), {})

@@ -128,8 +128,18 @@ class Executor:
     def _execute(
         self, wanted: Sequence[Request], user: str | None
     ) -> list[CommandResult | CannotAssess]:
-        self._submit(wanted, self._other(user))
-        return self._collect(wanted, self._other(user))
+        try:
+            self._submit(wanted, self._other(user))
+            return self._collect(wanted, self._other(user))
+        except BaseException:  # Ctrl-C may come when they run and nobody waits for them yet
+            self._end(wanted)
+            raise
+
+    def _end(self, items: Sequence[Request]) -> None:
+        """End what nobody wants any more."""
+        for item in items:
+            if item.shell is not None:
+                item.shell.end(item, Fate.UNWANTED)
 
     def _other(self, user: str | None) -> str | None:
         """Return whose shell it is; None: the login user's own."""
@@ -160,9 +170,7 @@ class Executor:
             for number, item in enumerate(wanted):
                 answers.append(self._answer(item, wanted[number:], user))
         except BaseException:  # Ctrl-C, a time limit of the runner, a lane that is told to stop
-            for item in wanted[len(answers) :]:
-                if item.shell is not None:
-                    item.shell.end(item, Fate.UNWANTED)
+            self._end(wanted[len(answers) :])
             raise
         return answers
 
