@@ -244,7 +244,8 @@ def test_a_first_channel_that_is_not_0_costs_one_more_login(sshd, monkeypatch):
     with contextlib.closing(open_ssh(sshd.target(), Secrets(), {})) as host:
         assert host.run(["echo", "in"]).out == "in\n"
     assert hits == [1]
-    assert sshd.logged("Accepted publickey") == before + 2
+    # sshd writes its log when it comes to it
+    wait_until(lambda: sshd.logged("Accepted publickey") == before + 2, 10, "two logins")
 
 
 @pytest.mark.parametrize(
