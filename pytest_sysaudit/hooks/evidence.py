@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 trail_key = pytest.StashKey[Trail]()
 """In an item: the observations that its check used."""
-NAME = "pytest_sysaudit.hooks.evidence"
+_shared_key = pytest.StashKey[dict[int, tuple[object, Trail]]]()
+"""In the config: what fixtures used that several checks share, by the result that pytest keeps."""
 _OURS = "pytest_sysaudit."
 
 
@@ -36,8 +37,7 @@ def begin(config: pytest.Config) -> None:
     Raises:
         SysauditError: it cannot be opened, or the inventory cannot be used.
     """
-    folder = config.getoption("audit_evidence")
-    if not folder or only_looks(config):
+    if only_looks(config):
         return
     from pytest_sysaudit.evidence.writer import Limits, open_journal
 
@@ -47,7 +47,7 @@ def begin(config: pytest.Config) -> None:
         part=_size(config, "audit_evidence_part"), total=_size(config, "audit_evidence_total")
     )
     state.journal = open_journal(
-        config.invocation_params.dir / Path(folder).expanduser(),
+        config.invocation_params.dir / Path(config.getoption("audit_evidence")).expanduser(),
         process=worker or "main",
         redactor=state.redactor,
         begin=None if worker else _begin(config, state),
@@ -148,12 +148,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
-_shared: dict[int, tuple[object, Trail]] = {}
-"""What fixtures used that several checks share, by the result that pytest keeps of them."""
-
-
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
     """Follow a fixture that outlives its first check: the next one looks at the same."""
     if fixturedef.scope == "function" or fixturedef.func.__module__.startswith(_OURS):
         return (yield)
@@ -164,12 +162,15 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
     finally:
         passed_on(trail)
         if trail.ids:
-            _shared[id(fixturedef.cached_result)] = (fixturedef.cached_result, trail)
+            kept = fixturedef.cached_result
+            request.config.stash.setdefault(_shared_key, {})[id(kept)] = (kept, trail)
 
 
-def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any]) -> None:
+def pytest_fixture_post_finalizer(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> None:
     """Forget what a fixture used that is no more."""
-    _shared.pop(id(fixturedef.cached_result), None)
+    request.config.stash.get(_shared_key, {}).pop(id(fixturedef.cached_result), None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -191,9 +192,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def _add_shared(item: pytest.Item) -> None:
+    shared = item.config.stash.get(_shared_key, {})
     request = getattr(item, "_request", None)
-    for definition in getattr(request, "_fixture_defs", {}).values() if _shared else ():
-        kept, trail = _shared.get(id(definition.cached_result), (None, None))
+    for definition in getattr(request, "_fixture_defs", {}).values() if shared else ():
+        kept, trail = shared.get(id(definition.cached_result), (None, None))
         if trail is not None and kept is definition.cached_result:
             passed_on(trail)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
@@ -171,37 +172,25 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen = config.getoption("audit_inventory") or config.getoption("audit_target")
     profiles = config.getoption("audit_profile") or config.getini("audit_profile")
     if config.getoption("audit_replay"):
-        _begin_replay(config)
+        _begin(config, "evidence", "replay")
     judged = any(config.getoption(name) or config.getini(name) for name in _JUDGED_BY)
     if (specs or chosen or profiles or judged) and not hasattr(config, "workerinput"):
         _look_at_options(config, specs, chosen=bool(chosen))
     if config.getoption("audit_evidence"):  # last: a wrong option leaves no folder behind
-        _begin_evidence(config)
+        _begin(config, "evidence")
 
 
-def _begin_replay(config: pytest.Config) -> None:
-    """Open what is judged again: inventory and time are its own."""
+def _begin(config: pytest.Config, *names: str) -> None:
+    """Register the modules *names* of hooks, once the last one has opened its folder."""
     from pytest_sysaudit.errors import SysauditError
-    from pytest_sysaudit.hooks import evidence, replay
 
+    modules = [import_module(f"pytest_sysaudit.hooks.{name}") for name in names]
     try:
-        replay.begin(config)
+        modules[-1].begin(config)
     except SysauditError as error:
         raise pytest.UsageError(str(error)) from error
-    for module in (evidence, replay):
+    for module in modules:
         config.pluginmanager.register(module, module.__name__)
-
-
-def _begin_evidence(config: pytest.Config) -> None:
-    """Open the folder that is recorded into, before anything is collected."""
-    from pytest_sysaudit.errors import SysauditError
-    from pytest_sysaudit.hooks import evidence
-
-    try:
-        evidence.begin(config)
-    except SysauditError as error:
-        raise pytest.UsageError(str(error)) from error
-    config.pluginmanager.register(evidence, evidence.__name__)
 
 
 @pytest.hookimpl(tryfirst=True)

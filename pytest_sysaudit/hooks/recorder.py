@@ -116,8 +116,7 @@ class Recorder:
         session.exitstatus = self._hold_gate(session, self.document)
         self.document["run"]["exit_code"] = int(session.exitstatus)
         self._write()
-        lost = self.state.journal is not None and self.state.journal.problem
-        if (self.unwritten or lost) and session.exitstatus == pytest.ExitCode.OK:
+        if self.unwritten and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = UNWRITTEN
 
     def _fill_gaps(self, session: pytest.Session) -> None:

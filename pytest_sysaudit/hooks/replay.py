@@ -31,10 +31,7 @@ def begin(config: pytest.Config) -> None:
     Raises:
         SysauditError: there is none, or it cannot be read.
     """
-    folder = config.getoption("audit_replay")
-    if not folder:
-        return
-    path = config.invocation_params.dir / Path(folder).expanduser()
+    path = config.invocation_params.dir / Path(config.getoption("audit_replay")).expanduser()
     if config.getoption("audit_evidence"):
         raise SysauditError(
             "--audit-evidence records what targets say, and --audit-replay asks none: give one"
