@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -50,8 +51,9 @@ class Here:
     def run(self, command, **_options):
         self.count += 1
         setup = (
-            f"mount --bind '{self.top}/passwd' /etc/passwd && mount --bind '{self.top}/ssh' "
-            "/etc/ssh && mount -t tmpfs none /home && mkdir /home/eve /home/eve/.ssh && "
+            # All of /etc: who adds a user renames /etc/passwd, which undoes a mount on that file.
+            f"mount --bind '{self.top}/etc' /etc && "
+            "mount -t tmpfs none /home && mkdir /home/eve /home/eve/.ssh && "
             "chown 1009 /home/eve && cp /etc/ssh/ssh_host_ed25519_key /home/eve/.ssh/id && "
             f"cp '{self.top}/root/.ssh/authorized_keys' /home/eve/.ssh/ && "
             f"PATH='{self.path}' && export PATH && "
@@ -80,11 +82,14 @@ def keygen(path, *options, phrase=""):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     top = tmp_path_factory.mktemp("homes")
-    for name in ("root", "ann's home", "bob", "ssh"):
+    for name in ("root", "ann's home", "bob"):
         (top / name / ".ssh").mkdir(parents=True)
-    (top / "passwd").write_text(PASSWD.format(top=top))
+    (top / "etc/ssh/.ssh").mkdir(parents=True)
+    if Path("/etc/alternatives").is_dir():  # awk may be a link into it
+        shutil.copytree("/etc/alternatives", top / "etc/alternatives", symlinks=True)
+    (top / "etc/passwd").write_text(PASSWD.format(top=top))
     root, ann, bob = (top / name for name in ("root", "ann's home", "bob"))
-    keygen(top / "ssh/ssh_host_ed25519_key", "-t", "ed25519", "-C", "host")
+    keygen(top / "etc/ssh/ssh_host_ed25519_key", "-t", "ed25519", "-C", "host")
     keygen(root / ".ssh/plain", "-t", "ed25519")
     keygen(root / ".ssh/sealed", "-t", "ecdsa", phrase="secret phrase")
     keygen(ann / "id_pem", "-t", "rsa", "-b", "2048", "-m", "PEM")
@@ -203,7 +208,7 @@ def test_homes_of_other_hosts_are_told_and_not_looked_at(host, made, command):
 
 @pytest.mark.parametrize("table", ["dotfiles", "ssh_keys"])
 def test_who_is_not_root_is_denied(host, table):
-    host.shell = ["setpriv", "--reuid=nobody", "--clear-groups", *host.shell]
+    host.shell = ["setpriv", "--reuid=65534", "--clear-groups", *host.shell]
     with pytest.raises(Denied, match="only root"):
         getattr(open_facts(host), table)
 
