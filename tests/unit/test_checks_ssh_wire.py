@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ def server(*answers: bytes, stay: bool = False, family: int = socket.AF_INET):
                     peer, _ = listener.accept()
                 except TimeoutError:
                     continue
-                with peer:
+                with peer, contextlib.suppress(ConnectionError):  # who asks may hang up
                     answer = answers[min(number, len(answers) - 1)]
                     number += 1
                     for i in range(0, len(answer), 50):  # in small pieces
