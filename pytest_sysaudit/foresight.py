@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
@@ -22,6 +21,7 @@ from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.plan import Plan
 from pytest_sysaudit.possible import Params, Values
 from pytest_sysaudit.resources.needs import KeyOf, Need
+from pytest_sysaudit.source import read_tree
 
 #: How deep helper functions of the same module are followed.
 DEPTH = 2
@@ -90,11 +90,7 @@ def foresee(
 
 
 def _tree(function: Callable[..., Any]) -> ast.FunctionDef | None:
-    try:
-        lines, _ = inspect.getsourcelines(function)
-        tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
-    except (OSError, TypeError, SyntaxError, IndexError):
-        return None
+    _, tree = read_tree(function)
     return tree if isinstance(tree, ast.FunctionDef) else None
 
 
