@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,17 @@ from pytest_sysaudit.evidence import folder as files
 from pytest_sysaudit.evidence.canonical import id_of
 from pytest_sysaudit.evidence.chain import HEAD, kind_of, lines
 from pytest_sysaudit.evidence.observation import Stored
-from pytest_sysaudit.evidence.pack import unpack
+from pytest_sysaudit.evidence.pack import Packed, unpack
 from pytest_sysaudit.evidence.records import check_observation, packed_from, short_of, value_of
 from pytest_sysaudit.record import Place, Plain, Result
+
+#: Observations are kept as they were parsed until their records have so many bytes in all; that
+#: takes four to five times as much memory.
+_PARSED = 16 << 20
+#: So many bytes of contents are kept, none of them larger than `_LARGE`.
+_CONTENTS, _LARGE = 64 << 20, 8 << 20
+#: What one of them takes besides.
+_BESIDES = 1 << 10
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -64,11 +73,55 @@ class Parts(Mapping[str, bytes]):
     def __getitem__(self, name: str) -> bytes:
         return self._bundle.content(self._process, self._parts[name])
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._parts  # Mapping would read it
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._parts)
 
     def __len__(self) -> int:
         return len(self._parts)
+
+
+@dataclass(slots=True)
+class _Content:
+    """A content that was read, and where it was found to be as it was written."""
+
+    data: bytes
+    places: set[tuple[str, Packed]] = field(default_factory=set)
+
+
+class _Recent:
+    """The contents that were read last; may be used from several threads."""
+
+    def __init__(self) -> None:
+        self._by_hash: dict[str, _Content] = {}
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def get(self, process: str, packed: Packed) -> bytes | None:
+        """Return the content that *packed* names, if it was read from there."""
+        with self._lock:
+            known = self._by_hash.get(packed.sha256)
+            if known is None or (process, packed) not in known.places:
+                return None
+            self._by_hash[packed.sha256] = self._by_hash.pop(packed.sha256)
+            return known.data
+
+    def add(self, process: str, packed: Packed, data: bytes) -> bytes:
+        """Keep *data*, which was read there; returns the same bytes for the same content."""
+        if len(data) > _LARGE:
+            return data
+        with self._lock:
+            known = self._by_hash.get(packed.sha256)
+            if known is None:
+                known = self._by_hash[packed.sha256] = _Content(data)
+                self._size += len(data) + _BESIDES
+            known.places.add((process, packed))
+            while self._size > _CONTENTS:
+                oldest = self._by_hash.pop(next(iter(self._by_hash)))
+                self._size -= len(oldest.data) + _BESIDES
+            return known.data
 
 
 class Bundle:
@@ -82,6 +135,10 @@ class Bundle:
         self.folder, self._chains = folder, chains
         self._entries: dict[str, Entry] = {}
         self._records: dict[str, list[bytes]] = {}
+        self._rows: list[dict[str, Any]] | None = None
+        self._parsed: dict[str, dict[str, Any]] = {}
+        self._room = _PARSED
+        self._contents = _Recent()
         for process, content in chains.items():
             self._index(process, content)
 
@@ -94,6 +151,33 @@ class Bundle:
                 self._entries.setdefault(id_of(record), place)
             elif process == files.MAIN or kind in ("result", "note"):
                 self._records.setdefault(kind, []).append(record)
+
+    def check(self) -> None:
+        """Check that what it says is what was written, not its contents, and keep what was parsed.
+
+        Contents are compared with their hashes when they are asked for.
+
+        Raises:
+            EvidenceError: it is not.
+        """
+        from pytest_sysaudit.evidence.verify import check_chains
+
+        rows: list[dict[str, Any]] = []
+
+        def take(record: bytes, value: dict[str, Any]) -> None:
+            kind = kind_of(record)
+            if kind == "observation":
+                self._keep(id_of(record), value, len(record))
+            elif kind == "result":
+                rows.append(value)
+
+        check_chains(self.folder, self._chains, take)
+        self._rows = rows
+
+    def _keep(self, id_: str, value: dict[str, Any], size: int) -> None:
+        if size <= self._room and id_ not in self._parsed:
+            self._room -= size
+            self._parsed[id_] = value
 
     def _values(self, kind: str) -> list[dict[str, Any]]:
         return [value_of(record)[1] for record in self._records.get(kind, ())]
@@ -121,7 +205,9 @@ class Bundle:
     @cached_property
     def results(self) -> Iterable[Mapping[str, Plain]]:
         """The rows of the json report; of those with the same place the last one."""
-        return tuple({_place(row): row for row in self._values("result")}.values())
+        rows = self._values("result") if self._rows is None else self._rows
+        self._rows = None  # they are kept here from now on
+        return tuple({_place(row): row for row in rows}.values())
 
     @cached_property
     def plan(self) -> tuple[Place, ...]:
@@ -135,11 +221,13 @@ class Bundle:
         return self._entries
 
     def value(self, id_: str) -> dict[str, Any]:
-        """Return the record of the observation *id_*, as it is kept.
+        """Return the record of the observation *id_*, as it is kept; nobody may change it.
 
         Raises:
             EvidenceError: there is none, or it is broken.
         """
+        if (known := self._parsed.get(id_)) is not None:
+            return known
         entry = self._entries.get(id_)
         if entry is None:
             raise EvidenceError(f"{self.folder}: no observation {id_}")
@@ -149,6 +237,7 @@ class Bundle:
         except EvidenceError as error:
             path = files.chain_path(self.folder, entry.process)
             raise EvidenceError(f"{path}: byte {entry.at}: {error}") from error
+        self._keep(id_, value, entry.end - entry.at)
         return value
 
     def observation(self, id_: str) -> Stored:
@@ -165,13 +254,16 @@ class Bundle:
             asked=value["asked"],
             started=value["started"],
             duration=value.get("duration", 0.0),
-            answer=value.get("answer"),
-            error=value.get("error"),
-            parts=Parts(self, self._entries[id_].process, value.get("parts", {})),
+            answer=_copied(value.get("answer")),
+            error=_copied(value.get("error")),
+            parts=self._parts(id_, value),
             made_of=tuple(value.get("made_of", ())),
             redacted=value.get("redacted", False),
             cut=tuple(value.get("cut", ())),
         )
+
+    def _parts(self, id_: str, value: Mapping[str, Plain]) -> Parts:
+        return Parts(self, self._entries[id_].process, value.get("parts", {}))
 
     def part(self, id_: str, name: str) -> bytes:
         """Return the content *name* of the observation *id_*.
@@ -179,7 +271,7 @@ class Bundle:
         Raises:
             EvidenceError: there is none, or it is broken.
         """
-        parts = self.observation(id_).parts
+        parts = self._parts(id_, self.value(id_))
         if name not in parts:
             raise EvidenceError(f"{self.folder}: the observation {id_} has no {name}")
         return parts[name]
@@ -192,15 +284,19 @@ class Bundle:
         """
         if "packed" not in part:
             return short_of(part)
-        packed, path = packed_from(part), files.pack_path(self.folder, process)
+        packed = packed_from(part)
+        if (known := self._contents.get(process, packed)) is not None:
+            return known
+        path = files.pack_path(self.folder, process)
         try:
             with path.open("rb") as file:
                 file.seek(packed.at)
-                return unpack(file.read(packed.packed), packed)
+                content = unpack(file.read(packed.packed), packed)
         except OSError as error:
             raise EvidenceError(f"{path}: cannot be read: {error.strerror}") from error
         except EvidenceError as error:
             raise EvidenceError(f"{path}: byte {packed.at}: {error}") from error
+        return self._contents.add(process, packed, content)
 
     def describe_used(self, results: Iterable[Result]) -> dict[str, Plain]:
         """Return the document's part on what *results* name; of what tells against them, more."""
@@ -218,6 +314,13 @@ class Bundle:
         from pytest_sysaudit.evidence.describe import describe
 
         return describe(self, ids, excerpts)
+
+
+def _copied(value: Plain) -> Plain:
+    """Return JSON data that whoever gets it may change."""
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
+    return [*map(_copied, value)] if isinstance(value, list) else value
 
 
 def _place(row: Mapping[str, Plain]) -> tuple[Plain, ...]:

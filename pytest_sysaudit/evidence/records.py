@@ -27,8 +27,10 @@ def value_of(record: bytes) -> tuple[str, dict[str, Any]]:
     Raises:
         EvidenceError: it is no record.
     """
+    # json would look for other encodings first, which takes as long as reading a short record
+    plain = record[:2] == b'{"' and record.isascii()
     try:
-        found = json.loads(record)
+        found = json.loads(record.decode("ascii") if plain else record)
     except (ValueError, RecursionError) as error:
         raise EvidenceError(f"is no JSON: {error}") from error
     if not isinstance(found, dict) or len(found) != 1:
@@ -53,6 +55,7 @@ _MAYBE: Mapping[str, tuple[type, ...]] = {
     "cut": (list,),
     "error": (dict,),
 }
+_CHECKED = tuple((name, kinds, name in _ALWAYS) for name, kinds in {**_ALWAYS, **_MAYBE}.items())
 
 
 def check_observation(value: Mapping[str, Plain]) -> None:
@@ -61,8 +64,8 @@ def check_observation(value: Mapping[str, Plain]) -> None:
     Raises:
         EvidenceError: it does not.
     """
-    for name, kinds in (*_ALWAYS.items(), *_MAYBE.items()):
-        if not isinstance(value.get(name), kinds) and (name in value or name in _ALWAYS):
+    for name, kinds, always in _CHECKED:
+        if not isinstance(value.get(name), kinds) and (always or name in value):
             raise EvidenceError(f"is no observation: {name} is {value.get(name)!r}")
 
 

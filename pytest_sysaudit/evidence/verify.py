@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pytest_sysaudit.errors import EvidenceError
 from pytest_sysaudit.evidence import folder as files
 from pytest_sysaudit.evidence import verify_files, verify_keys
 from pytest_sysaudit.evidence.signing import read_public_key
-from pytest_sysaudit.evidence.verify_chain import Broken, Chained, walk
+from pytest_sysaudit.evidence.verify_chain import Broken, Chained, Taker, walk
 from pytest_sysaudit.evidence.verify_pack import walk_pack
 from pytest_sysaudit.record import Plain
 from pytest_sysaudit.text import plural
@@ -69,16 +69,21 @@ def verify(folder: Path, public_key: str | None = None) -> Verification:
     return walker.found()
 
 
-def check_chains(folder: Path) -> None:
+def check_chains(folder: Path, chains: Mapping[str, bytes], take: Taker | None = None) -> None:
     """Check that what the recording in *folder* says is what was written; not its contents.
 
     These have a hash in what it says, which whoever asks for one compares.
 
+    Args:
+        folder: of the recording.
+        chains: what was read of each process's chain, `MAIN` first.
+        take: is handed the records in their order, before all of them are checked.
+
     Raises:
-        EvidenceError: it is not, or it cannot be read.
+        EvidenceError: it is not, or the manifest cannot be read.
     """
     try:
-        _Walker(folder, "").walk_chains()
+        _Walker(folder, "", chains, take).walk_chains()
     except Broken as link:
         raise EvidenceError(
             f"{folder}: is not what was recorded: {link}; bring back the recording as it was, and "
@@ -92,6 +97,8 @@ def check_chains(folder: Path) -> None:
 class _Walker:
     folder: Path
     expected: str
+    read: Mapping[str, bytes] | None = None
+    take: Taker | None = None
     chains: dict[str, Chained] = field(default_factory=dict)
     complete: bool = False
     signed: str = ""
@@ -129,9 +136,14 @@ class _Walker:
         """
         there = (self.folder / files.MANIFEST).exists()
         manifest = verify_files.manifest_of(self.folder) if there else None
-        for process in files.processes(self.folder):
+        for process in files.processes(self.folder) if self.read is None else self.read:
             path = files.chain_path(self.folder, process)
-            self.chains[process] = walk(path, finished=there)
+            self.chains[process] = walk(
+                path,
+                path.read_bytes() if self.read is None else self.read[process],
+                finished=there,
+                take=self.take,
+            )
         if names is not None:
             verify_files.check_names(self.folder, names, self.chains, finished=there)
         verify_files.check_joined(self.chains)

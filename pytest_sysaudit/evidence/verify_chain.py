@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from pytest_sysaudit.evidence.pack import Packed
 from pytest_sysaudit.evidence.records import check_observation, packed_of, short_of, value_of
 from pytest_sysaudit.record import Plain, utc_text
 
+#: Is handed each record that is as it was written, and what it holds.
+Taker = Callable[[bytes, dict[str, Any]], None]
 GONE = "the file is missing: it was removed"
 _HEX = frozenset(b"0123456789abcdef")
 #: What comes of a record that does not say what it should: of its numbers too.
@@ -74,28 +76,30 @@ class Chained:
     cut: int = 0
 
 
-def walk(path: Path, *, finished: bool) -> Chained:
+def walk(path: Path, content: bytes, *, finished: bool, take: Taker | None = None) -> Chained:
     """Follow the chain at *path* to its end.
 
     Args:
         path: the file.
+        content: all that is in it.
         finished: whether it must end with a whole record.
+        take: is handed the records; the chain may be broken behind them.
 
     Raises:
         Broken: at the first record that is not as it was written.
-        OSError: it cannot be read.
     """
-    content = path.read_bytes()
     chain = Chained(path, size=len(content))
     for at, line in lines(content):
         number = chain.records + 1
         try:
-            _follow(chain, number, line)
+            record, value = _follow(chain, number, line)
         except Broken:
             raise
         except _NO_RECORD as error:
             raise Broken(path, f"line {number}", f"is no record: {error}") from error
         chain.whole = at + len(line) + 1
+        if take is not None:
+            take(record, value)
     tail = content[chain.whole :]
     if tail and (finished or not _may_be_torn(chain.last, tail)):
         place = f"line {chain.records + 1} (byte {chain.whole})"
@@ -105,7 +109,7 @@ def walk(path: Path, *, finished: bool) -> Chained:
     return chain
 
 
-def _follow(chain: Chained, number: int, line: bytes) -> None:
+def _follow(chain: Chained, number: int, line: bytes) -> tuple[bytes, dict[str, Any]]:
     record = line[HEAD:]
     expected = link(chain.last, record)
     if line[:HEAD] != expected.encode("ascii") + b" ":
@@ -121,6 +125,7 @@ def _follow(chain: Chained, number: int, line: bytes) -> None:
     before, chain.last, chain.records = chain.last, expected, number
     chain.first = chain.first or expected
     _take(chain, number, kind, value, record, before)
+    return record, value
 
 
 def _take(  # noqa: PLR0913, PLR0917 - all that there is of one record

@@ -13,7 +13,6 @@ import pytest
 from pytest_sysaudit.audit import Row
 from pytest_sysaudit.clock import set_now
 from pytest_sysaudit.errors import CannotAssess, NotApplicable, SysauditError
-from pytest_sysaudit.evidence.verify import check_chains
 from pytest_sysaudit.hooks.check import Check
 from pytest_sysaudit.hooks.evidence import trail_of
 from pytest_sysaudit.hooks.keys import audit_key, check_key, state_of
@@ -37,8 +36,7 @@ def begin(config: pytest.Config) -> None:
             "--audit-evidence records what targets say, and --audit-replay asks none: give one"
         )
     state_of(config).replay = replay = Replay(path)
-    if not hasattr(config, "workerinput"):  # the controller looked at it
-        check_chains(path)
+    replay.bundle.check()
     set_now(replay.now)
     from pytest_sysaudit.hooks.untouched import keep_out
 

@@ -16,11 +16,12 @@ from lab.recordings import ENDED, LONG, main_journal, row, seen, small, worker_j
 
 from pytest_sysaudit.errors import EvidenceError
 from pytest_sysaudit.evidence import writer
+from pytest_sysaudit.evidence.bundle import open_bundle
 from pytest_sysaudit.evidence.canonical import canonical
 from pytest_sysaudit.evidence.chain import HEAD, ZEROS, lines, link
 from pytest_sysaudit.evidence.pack import Packed, check
 from pytest_sysaudit.evidence.signing import SigningKey
-from pytest_sysaudit.evidence.verify import check_chains, verify
+from pytest_sysaudit.evidence.verify import verify
 
 
 @pytest.fixture
@@ -316,11 +317,11 @@ def test_a_huge_content_is_not_held_in_memory(tmp_path):
 def test_chains_alone_are_checked_before_they_are_judged_by(tmp_path, finished, name):
     folder = shutil.copytree(finished, tmp_path / "b")
     (folder / "read.me").write_text("a word on it")  # no harm to what was recorded
-    check_chains(folder)
+    open_bundle(folder).check()
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content.replace(b"a", b"b", 1))
     with pytest.raises(EvidenceError, match=rf"b: is not what was recorded: {name}: .*verify"):
-        check_chains(folder)
+        open_bundle(folder).check()
 
 
 # -- signatures ---------------------------------------------------------------------------
