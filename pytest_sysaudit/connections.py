@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sysaudit.dialing import Call, Dialer
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_sysaudit.aws.session import AwsSession
     from pytest_sysaudit.evidence.observation import Journal, Player
     from pytest_sysaudit.facts.plan import Plan
+    from pytest_sysaudit.facts.tape import Decoder
     from pytest_sysaudit.host import Host
     from pytest_sysaudit.http.client import HttpClient
     from pytest_sysaudit.inventory.secrets import Secrets
@@ -217,7 +218,7 @@ class Connections:
             self._dialer.give_back(name)
         if future.exception() is not None:
             return
-        if hasattr(opened := future.result(), "facts"):
+        if hasattr(type(opened := future.result()), "facts"):
             opened.facts.refresh()  # at once: the garbage collector may come to it late
         threading.Thread(target=_close_late, args=(future,), daemon=True).start()
 
@@ -286,7 +287,7 @@ class Connections:
                 target,
                 ReplayTransport(target.name, self._player),
                 extra_facts=self._facts,
-                tape=ReplayTape(target.name, self._player),
+                tape=ReplayTape(target.name, self._player, self._decoder),
             )
         plan, tape = self._plans.get(target.name), None
         transport = self._new_transport(target, plan)
@@ -299,6 +300,12 @@ class Connections:
         host = Host(target, transport, extra_facts=self._facts, plan=plan, tape=tape)
         host.read_ahead()
         return host
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        from pytest_sysaudit.facts.tape import Decoder
+
+        return Decoder()
 
     def _new_transport(self, target: Target, plan: Plan | None) -> Transport:
         from pytest_sysaudit.facts import TABLES

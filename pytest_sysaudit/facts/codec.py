@@ -165,10 +165,10 @@ class _Reader:
 
     def values(self, plain: list[Plain], start: int = 1) -> list[Any]:
         # by far most of a table are texts and numbers: no call for these
-        return [
-            self.value(each) if type(each) is list or type(each) is dict else each
-            for each in plain[start:]
-        ]
+        found = plain[start:]
+        if _NESTED.isdisjoint(map(type, found)):
+            return found
+        return [self.value(each) if type(each) in _NESTED else each for each in found]
 
     def pairs(self, plain: list[Plain]) -> dict[Any, Any]:
         values = self.values(plain)
@@ -185,6 +185,8 @@ class _Reader:
         return kind[plain[2]]
 
 
+#: The types of JSON data that stand for something else.
+_NESTED = frozenset({list, dict})
 _READERS: Mapping[int, Callable[[_Reader, list[Plain]], Any]] = {
     Tag.TUPLE: lambda reader, told: tuple(reader.values(told)),
     Tag.LIST: lambda reader, told: reader.values(told),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess
@@ -35,18 +36,24 @@ class _Blocks(Mapping[str, Named]):
 
     def __init__(self, text: str) -> None:
         text = text.strip("\n")
+        self._found: dict[str, Named | None] = {}
         self._text = f"\n\n{text}\n\n"
         if self._text.count("\nPackage: ") != text.count("\n\n") + 1:
             raise CannotAssess("/var/lib/dpkg/status: a package without a name")
 
     def __getitem__(self, name: str) -> Named:
+        if name not in self._found:
+            self._found[name] = self._look_for(name)
+        if (found := self._found[name]) is None:
+            raise KeyError(name)
+        return found
+
+    def _look_for(self, name: str) -> Named | None:
         blocks, line, at = [], f"\nPackage: {name}\n", 0
         while name and (at := self._text.find(line, at)) >= 0:
             blocks.append(self._text[self._text.rfind("\n\n", 0, at + 1) + 2 : self._end(at + 1)])
             at += 1
-        if not blocks:
-            raise KeyError(name)
-        return tuple(dpkg_blocks(blocks))
+        return tuple(dpkg_blocks(blocks)) if blocks else None
 
     def _end(self, at: int) -> int:
         return self._text.find("\n\n", at)
@@ -60,10 +67,17 @@ class _Blocks(Mapping[str, Named]):
 
 def read(facts: Facts) -> PackageIndex:
     """Sort what the table ``packages`` is made of; errors as there."""
-    text = listing(facts)
-    source, *lines = complete("packages", text, "@end")
-    if source == "dpkg" and lines:
-        return PackageIndex(source, _Blocks("\n".join(lines)))
+    return _index(listing(facts))
+
+
+@lru_cache(maxsize=2)
+def _index(text: str) -> PackageIndex:
+    """Return the index of *text*; of hosts of one image, which have the same, it is one."""
+    source, _, rest = text.partition("\n")
+    blocks, mark, end = rest.rpartition("\n@end")
+    if source == "dpkg" and mark and not end.strip("\n"):
+        return PackageIndex(source, _Blocks(blocks))
+    complete("packages", text, "@end")
     found: dict[str, Named] = {}
     packages = parse(text)
     for package in packages:

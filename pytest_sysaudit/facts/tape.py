@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from pytest_sysaudit.evidence import faults
 from pytest_sysaudit.evidence.observation import Journal, NotRecorded, Observation, Player, Stored
@@ -143,6 +143,38 @@ def _encoded(value: object, packages: Iterable[str]) -> Plain:
         return None
 
 
+class Decoder:
+    """Makes values of recorded data: once where several hosts have the same, as those of one image.
+
+    Of what it made it keeps what came last, from up to *limit* bytes of data.
+    """
+
+    def __init__(self, limit: int = 1 << 23) -> None:
+        self._left = limit
+        self._known: dict[tuple[bytes, frozenset[str]], Any] = {}
+
+    def decode(self, data: bytes, packages: Iterable[str]) -> Any:
+        """Return the value of *data*, JSON; it is shared, and must not be changed.
+
+        Raises:
+            codec.Unknown: see `codec.decode`.
+        """
+        key = (data, frozenset(packages))
+        if key in self._known:
+            return self._known[key]
+        value = codec.decode(json.loads(data), packages)
+        self._left -= len(data)
+        while self._left < 0 and self._known:
+            first = next(iter(self._known))
+            self._left += len(first[0])
+            del self._known[first]
+        if self._left < 0:
+            self._left += len(data)
+        else:
+            self._known[key] = value
+        return value
+
+
 @dataclass(slots=True)
 class _Rows:
     """What was recorded of one keyed table: each row with its evidence, and what was no data."""
@@ -152,13 +184,20 @@ class _Rows:
 
 
 class ReplayTape:
-    """Tells the tables of the target *name* again."""
+    """Tells the tables of the target *name* again.
+
+    Args:
+        name: the target's.
+        player: the recording.
+        decoder: of the whole run, so that targets share what is the same.
+    """
 
     replays = True
 
-    def __init__(self, name: str, player: Player) -> None:
+    def __init__(self, name: str, player: Player, decoder: Decoder | None = None) -> None:
         self._target = name
         self._player = player
+        self._decode = (decoder or Decoder()).decode
         self._rows: dict[tuple[str, str | None], _Rows] = {}
 
     def table(
@@ -172,7 +211,7 @@ class ReplayTape:
             return Outcome(error=faults.from_plain(found.error))
         if found is not None and (data := found.parts.get("value")) and "value" not in found.cut:
             try:
-                outcome = Outcome(value=codec.decode(json.loads(data), packages))
+                outcome = Outcome(value=self._decode(data, packages))
             except codec.Unknown:
                 pass
             else:
@@ -239,7 +278,7 @@ class ReplayTape:
             rows.unknown.update(dict.fromkeys(keys, (keys, found.id)))
             return
         try:
-            known: Mapping[str, Outcome] = codec.decode(json.loads(data), packages)
+            known: Mapping[str, Outcome] = self._decode(data, packages)
         except codec.Unknown:
             return
         masked = MASK.encode() in data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from collections.abc import Generator
 from typing import Any, Literal
 
 import pytest
@@ -16,7 +17,8 @@ THRESHOLDS = (50_000, 20, 20)
 results, and would look through them all again and again."""
 
 
-_spared_key = pytest.StashKey[bool]()
+_spared_key = pytest.StashKey[tuple[int, int, int]]()
+"""In the config: the collector's thresholds before it was spared."""
 
 
 def spare_collector(config: pytest.Config) -> None:
@@ -29,20 +31,31 @@ def spare_collector(config: pytest.Config) -> None:
     if usual == THRESHOLDS or usual[0] == 0:  # a run within a run; somebody has switched it off
         return
     gc.set_threshold(*THRESHOLDS)
-    config.stash[_spared_key] = True
+    config.stash[_spared_key] = usual
 
-    def restore() -> None:
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """See to it that all is as before at the very end.
+
+    This cleanup is the first that is registered, so the last that is carried out: after pytest has
+    had all garbage collected, in search of errors that nobody was told.
+    """
+    config.add_cleanup(lambda: _restore(config))
+
+
+def _restore(config: pytest.Config) -> None:
+    usual = config.stash.get(_spared_key, None)
+    if usual is not None:
         gc.unfreeze()
         gc.set_threshold(*usual)
-
-    config.add_cleanup(restore)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     if any(check_key in item.stash for item in session.items):
         spare_collector(session.config)
-        if session.config.stash.get(_spared_key, False):
+        if _spared_key in session.config.stash:
             gc.freeze()
 
 
@@ -101,9 +114,14 @@ def _uses(target: Target) -> set[str]:
     return {name for name in (getattr(entry, "via", None), jump) if name}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     config = session.config
     config.pluginmanager.register(Reports(config), "sysaudit-reports")
-    if judges(config) and any(check_key in item.stash for item in session.items):
-        config.pluginmanager.register(Partings(session.items, config), "sysaudit-partings")
+    if not judges(config) or not any(check_key in item.stash for item in session.items):
+        return (yield)
+    config.pluginmanager.register(Partings(session.items, config), "sysaudit-partings")
+    from pytest_sysaudit.lanes.shortcuts import shortcuts
+
+    with shortcuts(session):
+        return (yield)
