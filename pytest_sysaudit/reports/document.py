@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from pytest_sysaudit.compliance.gate import default_gate
 from pytest_sysaudit.record import SCHEMA, Control, Plain, Result, Severity, Verdict
-from pytest_sysaudit.reports.plain import clean, clean_text, ordered
+from pytest_sysaudit.reports.plain import clean, clean_text, is_clean_text, ordered
 
 #: What a result says about when it was made, and nothing about what was found.
 TIMES = ("started", "duration")
@@ -32,6 +32,7 @@ _RUN = (
 _TARGET = ("name", "kind", "groups", "identity", "reachable", "reason")
 _CONTROL = tuple(field.name for field in fields(Control))
 _RESULT = tuple(field.name for field in fields(Result))
+_values = attrgetter(*_RESULT)
 _SUMMARY = ("total", "verdicts", "by_severity", "by_target", "by_framework", "gate")
 #: The parts in their order, and the keys of their records that come first.
 _SHAPES: Mapping[str, Sequence[str]] = {
@@ -150,8 +151,10 @@ def pieces(document: Mapping[str, Plain]) -> Iterator[bytes]:
         first = _SHAPES.get(name, ())
         if isinstance(part, list) and part:
             yield from _records(part, first)
+        elif first and isinstance(part, Mapping):
+            yield _object(ordered(part, first).items(), "\n ").encode()
         else:
-            yield _indented(ordered(part, first) if isinstance(part, Mapping) else clean(part), 1)
+            yield _json(part, "\n ").encode()
         start = ","
     yield b"{}\n" if start == "{" else b"\n}\n"
 
@@ -159,12 +162,7 @@ def pieces(document: Mapping[str, Plain]) -> Iterator[bytes]:
 def _records(records: Sequence[Mapping[str, Plain]], first: Sequence[str]) -> Iterator[bytes]:
     start = "["
     for record in records:
-        lines = [f"\n   {_scalar(key)}: {_value(item)}" for key, item in _items(record, first)]
-        yield (
-            f"{start}\n  {{{','.join(lines)}\n  }}".encode()
-            if lines
-            else f"{start}\n  {{}}".encode()
-        )
+        yield f"{start}\n  {_object(_items(record, first), _IN_RECORD)}".encode()
         start = ","
     yield b"\n ]"
 
@@ -175,30 +173,48 @@ def _items(record: Mapping[str, Plain], first: Sequence[str]) -> Iterable[tuple[
     return ordered(record, first).items()
 
 
-def _value(value: Plain) -> str:
-    """Return the JSON of the value of a record."""
-    if isinstance(value, str):
-        return _scalar(clean_text(value))
-    if value is None:
-        return "null"
-    if isinstance(value, (dict, list)) and not value:
-        return "{}" if isinstance(value, dict) else "[]"
-    if value.__class__ is float and math.isfinite(value):
-        return repr(value)
-    return _indented(clean(value), 3).decode()
+def _json(value: Plain, line: str) -> str:
+    """Return `clean` of *value* as JSON; *line* is what its last line begins with.
+
+    The form is that of json.dumps with an indent, which takes several times as long.
+    """
+    kind = value.__class__
+    if kind is str:
+        return _scalar(value if value.isprintable() else clean_text(value))
+    if value is None or kind is int or (kind is float and math.isfinite(value)):
+        return "null" if value is None else repr(value)
+    if kind is list or kind is tuple:
+        inner = f"{line} "
+        texts = [_json(item, inner) for item in value]
+        return f"[{inner}{f',{inner}'.join(texts)}{line}]" if texts else "[]"
+    if kind is dict:
+        clear = all(map(is_clean_text, value))
+        items = sorted(value.items(), key=itemgetter(0)) if clear else clean(value).items()
+        return _object(items, line)
+    plain = clean(value)
+    return json.dumps(plain) if isinstance(plain, (int, float)) else _json(plain, line)
 
 
-def _indented(value: Plain, level: int) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
-    return text.replace("\n", "\n" + " " * level).encode()  # within texts it is \\n
+def _object(items: Iterable[tuple[str, Plain]], line: str) -> str:
+    """Return the JSON of *items*, whose keys are clean, in their order."""
+    inner = f"{line} "
+    members = [
+        f"{_scalar(name)}: {_scalar(item)}"
+        if item.__class__ is str and item.isprintable()  # nearly always: a call the less for each
+        else f"{_scalar(name)}: {_json(item, inner)}"
+        for name, item in items
+    ]
+    return f"{{{inner}{f',{inner}'.join(members)}{line}}}" if members else "{}"
 
 
 _scalar = json.encoder.encode_basestring
+_IN_RECORD = "\n  "
+"""What the last line of a record begins with."""
 
 
 def _row(result: Result) -> dict[str, Plain]:
     """Return `ordered` of a result, which is a record of known parts."""
-    row = {name: getattr(result, name) for name in _RESULT}
+    row = dict(zip(_RESULT, _values(result), strict=True))
     for name, value in row.items():
         if value.__class__ is str:
             if not value.isprintable():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import TypeGuard
 
 from pytest_sysaudit.audit import to_plain
 from pytest_sysaudit.record import Plain
@@ -18,17 +20,29 @@ def clean(value: object) -> Plain:
     have, become text.
     """
     if isinstance(value, str):
-        return clean_text(value)
+        return value if is_clean_text(value) else clean_text(value)
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        pairs = ((clean_text(str(key)), clean(item)) for key, item in value.items())
-        return dict(sorted(pairs, key=lambda pair: pair[0]))
+    if value.__class__ is dict or isinstance(value, Mapping):
+        return _sorted(value)
     if isinstance(value, (list, tuple)):
         return [clean(item) for item in value]
     return clean(to_plain(value))
+
+
+def _sorted(mapping: Mapping[object, object]) -> dict[str, Plain]:
+    pairs = [
+        (key if is_clean_text(key) else clean_text(str(key)), clean(item))
+        for key, item in mapping.items()
+    ]
+    return dict(sorted(pairs, key=itemgetter(0)))
+
+
+def is_clean_text(value: object) -> TypeGuard[str]:
+    """Whether *value* is a text, no enum or other kind of one, that `clean` leaves as it is."""
+    return value.__class__ is str and value.isprintable()
 
 
 def clean_text(text: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import random
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 import jsonschema
 import pytest
@@ -53,6 +55,36 @@ def test_another_finding_is_another_document():
     rows[0] = replace(rows[0], message="something else")
     other = document.build(RUN, targets(), controls(), rows)
     assert document.equal_parts(other) != document.equal_parts(sample())
+
+
+class Whole(enum.IntEnum):
+    ONE = 1
+
+
+class Named(str):
+    __slots__ = ()
+
+
+ANYTHING = [
+    *(None, True, False, 0, -7, 1 << 80, Whole.ONE, 0.5, 1e300, -0.0, float("nan"), float("-inf")),
+    *("", "plain", 'a "quoted"\\ é', "\x1b[1mbold\n\ud800\x00", Named("x\x00"), Severity.LOW),
+    *([], (), {}, [[]], [{}], [1, [2, (3, "4\n")]], {"b": {"a": [], "": None}, "a": {"x": [{}]}}),
+    {"a\x00": 1, "a\\x00": 2, 1: [3], "1": 4, Severity.LOW: 5, None: 6},
+    MappingProxyType({"b": MappingProxyType({}), "a": {2, 1}}),
+    PurePosixPath("/etc"),
+]
+
+
+@pytest.mark.parametrize("value", ANYTHING, ids=repr)
+def test_what_is_written_is_the_json_of_the_clean_value(value):
+    def dumped(value, level):
+        text = json.dumps(clean(value), ensure_ascii=False, indent=1, allow_nan=False)
+        return text.replace("\n", "\n" + " " * level)
+
+    made = {"results": [{"a": value, "b": [value]}], "extra": {"a": value, "b": {"c": value}}}
+    record = f'{{\n   "a": {dumped(value, 3)},\n   "b": {dumped([value], 3)}\n  }}'
+    text = f'{{\n "results": [\n  {record}\n ],\n "extra": {dumped(made["extra"], 1)}\n}}\n'
+    assert document.dumps(made).decode() == text
 
 
 def test_equal_parts_leaves_the_document_alone():
