@@ -105,7 +105,8 @@ pytests: $(DEV)
 	  PYTHONWARNINGS=ignore $$dir/bin/pip install --quiet "pytest==$$v.*" pytest-xdist pytest-timeout \
 	    --editable . || exit 1; \
 	  $$dir/bin/python -m pytest -q -n auto --dist loadfile tests/unit/test_lanes_parts.py \
-	    tests/plugin/test_lanes.py tests/plugin/test_lanes_same_results.py || exit 1; \
+	    tests/plugin/test_lanes.py tests/plugin/test_lanes_same_results.py \
+	    tests/plugin/test_shortcuts.py || exit 1; \
 	done
 
 clean:

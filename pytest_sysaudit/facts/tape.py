@@ -150,7 +150,7 @@ class Decoder:
     """
 
     def __init__(self, limit: int = 1 << 23) -> None:
-        self._left = limit
+        self._limit, self._size = limit, 0
         self._known: dict[tuple[bytes, frozenset[str]], Any] = {}
 
     def decode(self, data: bytes, packages: Iterable[str]) -> Any:
@@ -163,15 +163,13 @@ class Decoder:
         if key in self._known:
             return self._known[key]
         value = codec.decode(json.loads(data), packages)
-        self._left -= len(data)
-        while self._left < 0 and self._known:
-            first = next(iter(self._known))
-            self._left += len(first[0])
-            del self._known[first]
-        if self._left < 0:
-            self._left += len(data)
-        else:
+        if len(data) <= self._limit:
             self._known[key] = value
+            self._size += len(data)
+        while self._size > self._limit:
+            first = next(iter(self._known))
+            self._size -= len(first[0])
+            del self._known[first]
         return value
 
 

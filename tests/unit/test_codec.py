@@ -24,6 +24,7 @@ from pytest_sysaudit.facts.accounts import Group
 from pytest_sysaudit.facts.codec import OURS, Unknown, decode, encode
 from pytest_sysaudit.facts.health import Load
 from pytest_sysaudit.facts.outcome import Outcome
+from pytest_sysaudit.facts.tape import Decoder
 
 HERE = __name__.partition(".")[0]
 
@@ -292,3 +293,34 @@ def test_every_class_of_the_tables_comes_back(kind):
     found = decode(encode(value))
     assert type(found) is kind
     assert shape(found) == shape(value)
+
+
+def test_equal_data_of_several_targets_is_one_value():
+    decoder = Decoder()
+    data = json.dumps(encode(Group("wheel", 10, ("ann",)))).encode()
+    value = decoder.decode(data, ())
+    assert value == Group("wheel", 10, ("ann",))
+    assert decoder.decode(bytes(bytearray(data)), ()) is value
+    assert decoder.decode(data, {"others"}) is not value
+    assert decoder.decode(data + b" ", ()) == value
+
+
+def test_a_decoder_keeps_what_came_last_of_so_many_bytes():
+    texts = [json.dumps(encode((name,) * 10)).encode() for name in "abc"]
+    decoder = Decoder(limit=2 * len(texts[0]))
+    first, second, third = (decoder.decode(text, ()) for text in texts)
+    assert decoder.decode(texts[1], ()) is second
+    assert decoder.decode(texts[2], ()) is third
+    assert decoder.decode(texts[0], ()) is not first
+    again = decoder.decode(texts[0], ())
+    large = json.dumps(encode(("x" * 999,))).encode()
+    assert decoder.decode(large, ()) == decoder.decode(large, ()) == ("x" * 999,)
+    assert decoder.decode(large, ()) is not decoder.decode(large, ())
+    assert decoder.decode(texts[0], ()) is again
+
+
+def test_what_cannot_be_decoded_is_tried_again():
+    decoder = Decoder()
+    for _ in range(2):
+        with pytest.raises(Unknown):
+            decoder.decode(b"[99, [], 1]", ())
