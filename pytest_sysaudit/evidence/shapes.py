@@ -4,21 +4,41 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 MASK = "[redacted]"
+
+
+class _Pattern:
+    """A regular expression that is compiled when it is first used: most runs need few of them."""
+
+    match: Callable[..., re.Match[str] | None]
+    search: Callable[..., re.Match[str] | None]
+    fullmatch: Callable[..., re.Match[str] | None]
+    finditer: Callable[..., Iterator[re.Match[str]]]
+    sub: Callable[..., str]
+
+    def __init__(self, text: str, flags: re.RegexFlag = re.NOFLAG) -> None:
+        self._text, self._flags = text, flags
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(re.compile(self._text, self._flags), name)
+        setattr(self, name, method)
+        return method
+
 
 _WORD = (
     r"(?<!/)(?:pass(?:word|wd|phrase|code)|(?<![a-z])pwd|secret|token|credential"
     r"|(?:api|secret|private|access|account|encryption|signing|shared|master)[-_ ]?key"
     r"|connection[-_]?string|(?:secret|auth)[-_ ]?value)"
 )
-_SECRET_NAME = re.compile(
+_SECRET_NAME = _Pattern(
     rf"{_WORD}$|^(?:proxy-)?authorization$|^x-amz-(?:credential|signature)$", re.IGNORECASE
 )
 #: Values that are settings, references or places to fill in, and no secrets.
-_HARMLESS = re.compile(
+_HARMLESS = _Pattern(
     r".{0,2}|[-+]?\d{1,4}(?:\.\d*)?|[*!xX.?…_-]*|\[redacted.*|<[^>]*>|\{\{?[^}]*\}?\}|%s|%\(\w+\)s"
     r"|(?-i:\$\{[^}]*\}?|\$[A-Z_][A-Z0-9_]*|\$\(.*)|(?:env|file|arn|ssm|vault|https?):.*"
     r"|true|false|yes|no|on|off|null|none|nil|undefined|unset|set|empty|missing|absent|present"
@@ -31,7 +51,7 @@ _QUOTES = r"(?:\\*['\"]|&quot;|&#0?3[49];|&#x2[27];|&apos;)"
 _GAP = r"[^\S\n]{0,8}"
 _OPEN = rf"(?:b?{_QUOTES})?"
 #: A name that says "secret", up to the value.
-_NAMED = re.compile(
+_NAMED = _Pattern(
     rf"--[a-z-]{{0,40}}{_WORD} {{1,8}}(?!-)|{_WORD}>"
     rf"|{_WORD}{_QUOTES},\s{{0,40}}{_QUOTES}value{_QUOTES}{_GAP}:{_GAP}"
     rf"|define\(\s{{0,8}}{_QUOTES}\w{{0,60}}{_WORD}{_QUOTES},{_GAP}"
@@ -44,21 +64,30 @@ _IN_NAMES = (
     *("password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "credential"),
     *("key", "string", "value"),
 )
-_IN_NAME = re.compile("|".join(_IN_NAMES), re.IGNORECASE)
+_IN_NAME = _Pattern("|".join(_IN_NAMES), re.IGNORECASE)
 _AROUND = 400
-_QUOTE = re.compile(_QUOTES)
-_BARE = re.compile(r"[^\s'\"&,;<>(){}\[\]\\][^\s'\"&,;<>)}\]\\]*")
+_QUOTE = _Pattern(_QUOTES)
+_BARE = _Pattern(r"[^\s'\"&,;<>(){}\[\]\\][^\s'\"&,;<>)}\]\\]*")
 #: What may stand behind a bare value after a colon: in prose there is more on the line.
-_ENDS = re.compile(
+_ENDS = _Pattern(
     r"['\"&<>)}\]\\]|,\s{0,8}['\"]?[\w.-]{1,60}['\"]?\s{0,8}[:=]|[,;]?[^\S\n]*(?:$|\n|#|\|)"
 )
 #: What may stand before a name that begins a line, as in YAML: its value goes to the line's end.
-_LINE_START = re.compile(r"(?:^|\n)[^\S\n]*(?:[E>+|-][^\S\n]+)*[\w.-]{0,60}\Z")
-_REST = re.compile(r"[^\n#]*[^\s#]")
+_LINE_START = _Pattern(r"(?:^|\n)[^\S\n]*(?:[E>+|-][^\S\n]+)*[\w.-]{0,60}\Z")
+_REST = _Pattern(r"[^\n#]*[^\s#]")
 
 
 def is_secret_name(name: str) -> bool:
     """Whether what is called *name* is a secret: ``db_password``, ``SecretAccessKey``."""
+    return _known_name(name) if len(name) <= _LONG_NAME else bool(_SECRET_NAME.search(name))
+
+
+#: Names of a usual length come again and again, as keys; longer ones are not worth the memory.
+_LONG_NAME = 80
+
+
+@lru_cache(maxsize=2048)
+def _known_name(name: str) -> bool:
     return bool(_SECRET_NAME.search(name))
 
 
@@ -125,7 +154,7 @@ class _Rule(NamedTuple):
     """
 
     hints: tuple[str, ...]
-    pattern: re.Pattern[str]
+    pattern: _Pattern
     result: str
     also: tuple[str, ...] = ()
     colons: int = 0
@@ -146,8 +175,8 @@ _KEPT = rf"\g<keep>{MASK}"
 def _rule(
     hints: str, pattern: str, result: str = _KEPT, *, also: str = "", colons: int = 0
 ) -> _Rule:
-    compiled = re.compile(pattern, re.IGNORECASE | re.DOTALL)
-    return _Rule(tuple(hints.split()), compiled, result, tuple(also.split()), colons)
+    tried = _Pattern(pattern, re.IGNORECASE | re.DOTALL)
+    return _Rule(tuple(hints.split()), tried, result, tuple(also.split()), colons)
 
 
 #: Each: what a text must hold (in lower case) for the pattern to be tried, pattern, replacement.
@@ -247,7 +276,7 @@ def _mask_plain(text: str) -> str:
 
 #: Less holds no name and value; what is no base64, or no text within, is left as it is.
 _SHORTEST_ENCODED = 20
-_ENCODED = re.compile(
+_ENCODED = _Pattern(
     rf"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/]{{{_SHORTEST_ENCODED},}}={{0,2}}(?![A-Za-z0-9+/=_-])"
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
 
 import pytest
@@ -30,3 +31,20 @@ def test_a_secret_is_found_wherever_it_stands(far, fill):
     clean = Redactor().text(text)
     assert "hunter" not in clean
     assert clean.count(MASK) == 2
+
+
+@pytest.mark.parametrize("start", ["", "x" * 200 + "-"], ids=["short", "long"])
+def test_a_name_is_judged_by_its_end_however_long_it_is(start):
+    for _ in range(2):  # the second time from memory
+        assert shapes.is_secret_name(f"{start}db-Password")
+        assert not shapes.is_secret_name(f"{start}password-file")
+
+
+def test_what_no_text_needs_is_not_compiled():
+    spec = importlib.util.find_spec(shapes.__name__)
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    texts = ("nothing of interest", "https://user:secret@host/", "/etc/passwd is of root")
+    assert [fresh.mask(text) for text in texts] == [shapes.mask(text) for text in texts]
+    compiled = [rule.hints for rule in fresh._RULES if "sub" in vars(rule.pattern)]
+    assert set(compiled) == {("://",)}
