@@ -209,8 +209,10 @@ def _called(node: ast.AST) -> str:
 def _asserts(node: ast.AST) -> bool:
     if isinstance(node, ast.Assert):
         return not _always_holds(node.test)
+    if not isinstance(node, ast.Call):
+        return False
     name = _called(node)
-    if name == "expect" and isinstance(getattr(node, "func", None), ast.Attribute):
+    if name == "expect" and isinstance(node.func, ast.Attribute):
         return False
     return bool(_ASSERTING_CALL.match(name))
 
