@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_sysaudit.audit import to_plain
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One operation of one service in one region of one account."""
+    """One operation of one service in one region of one account.
+
+    ``endpoint`` tells its URL, "" if that is not known.
+    """
 
     target: str
     service: str
     operation: str
     region: str
-    endpoint: str = field(default="", compare=False)
+    endpoint: Callable[[], str] = field(default=str, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.target}: {self.service}:{self.operation} in {self.region}"
@@ -82,7 +86,7 @@ def call_of(client: Any, operation: str, target: str) -> Call:
         service=client.meta.service_model.service_name,
         operation=operation,
         region=getattr(client, "audit_region", None) or client.meta.region_name,
-        endpoint=client.meta.endpoint_url,
+        endpoint=lambda: str(client.meta.endpoint_url),
     )
 
 
@@ -107,29 +111,44 @@ def watched(
         def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> Any:
             parent: Any = super()
             call = call_of(self, operation_name, target)
-            note, whole = (recorder.begin(call, api_params), recorder.whole) if recorder else _BARE
-            try:
-                watcher.before(call)
-            except SysauditError as error:
-                note(error, None)
-                raise
-            started = time.time()
-            answer, failure = None, None
-            try:
-                answer = whole(send(parent._make_api_call, operation_name, api_params))  # noqa: SLF001 - overridden
-                note(None, answer)
-            except Exception as error:
-                failure = error
-                _attach(error, "audit_call", call)
-                note(error, None)  # first: who learns from it makes calls of its own
-                watcher.after(call, error)
-                raise
-            finally:
-                if not isinstance(failure, RefusedByPolicy):
-                    watcher.record(_exchange(call, api_params, started, failure, answer))
-            return answer
+            onward = partial(send, parent._make_api_call, operation_name, api_params)  # noqa: SLF001 - overridden
+            return watch_over(watcher, call, api_params, onward, recorder)
 
     return WatchedClient
+
+
+def watch_over(
+    watcher: Watcher,
+    call: Call,
+    params: dict[str, Any],
+    make: Callable[[], Any],
+    recorder: CallRecorder | None = None,
+) -> Any:
+    """Return what *make* gives, which makes *call*; *watcher* and *recorder* learn of it.
+
+    What it raises carries ``audit_call``.
+    """
+    note, whole = (recorder.begin(call, params), recorder.whole) if recorder else _BARE
+    try:
+        watcher.before(call)
+    except SysauditError as error:
+        note(error, None)
+        raise
+    started = time.time()
+    answer, failure = None, None
+    try:
+        answer = whole(make())
+        note(None, answer)
+    except Exception as error:
+        failure = error
+        _attach(error, "audit_call", call)
+        note(error, None)  # first: who learns from it makes calls of its own
+        watcher.after(call, error)
+        raise
+    finally:
+        if not isinstance(failure, RefusedByPolicy):
+            watcher.record(_exchange(call, params, started, failure, answer))
+    return answer
 
 
 _BARE: Any = (lambda *_: None, lambda answer: answer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from typing import Any
@@ -14,8 +13,8 @@ from botocore.credentials import (
     Credentials,
     DeferredRefreshableCredentials,
 )
-from botocore.loaders import create_loader
 
+from pytest_sysaudit.aws.descriptions import service_descriptions
 from pytest_sysaudit.aws.guard import CREDENTIALS_ONLY, guard
 from pytest_sysaudit.aws.operations import iam_action
 from pytest_sysaudit.inventory.model import Aws
@@ -73,15 +72,6 @@ def _bare_session(entry: Aws) -> Any:
         session = botocore.session.Session(profile=entry.profile)
     session.register_component("data_loader", service_descriptions())
     return session
-
-
-@functools.cache
-def service_descriptions() -> Any:
-    """Return botocore's reader of its data files, the same for all: each takes 20 MB to read EC2's.
-
-    It only remembers what is in those files, so sessions cannot meet in it.
-    """
-    return create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
 def _find(entry: Aws, external_id: str | None, config: Config) -> Any:

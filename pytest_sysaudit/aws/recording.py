@@ -14,16 +14,17 @@ from botocore.exceptions import ClientError
 
 from pytest_sysaudit.aws.outcomes import code_of, message_of, status_of
 from pytest_sysaudit.aws.typed import from_plain, to_plain, whole
-from pytest_sysaudit.errors import Incomplete, RefusedByPolicy, SysauditError
+from pytest_sysaudit.errors import CannotAssess, Incomplete, RefusedByPolicy, SysauditError
 from pytest_sysaudit.evidence import faults
 from pytest_sysaudit.evidence.observation import Observation
 from pytest_sysaudit.evidence.trail import used
 from pytest_sysaudit.record import Plain
-from pytest_sysaudit.text import first_line
+from pytest_sysaudit.text import first_line, shorten
 
 if TYPE_CHECKING:
     from pytest_sysaudit.aws.calls import Call
-    from pytest_sysaudit.evidence.observation import Journal, Stored
+    from pytest_sysaudit.aws.guard import Policy
+    from pytest_sysaudit.evidence.observation import Journal, Player, Stored
 
 Note = Callable[[Exception | None, Mapping[str, Any] | None], None]
 """Takes why a call failed, or what was answered."""
@@ -31,6 +32,8 @@ Note = Callable[[Exception | None, Mapping[str, Any] | None], None]
 SESSION: Mapping[str, Plain] = {"session": "opened"}
 #: Error codes that answer the question: what was asked for is not there.
 _ANSWERS = re.compile(r"NoSuch|NotFound|^404$")
+#: Of parameters that a message shows.
+_LONGEST = 200
 _FOREIGN = ("botocore", "boto3", "s3transfer", "builtins")
 
 
@@ -146,6 +149,31 @@ def told_again(stored: Stored, client: Any, place: str) -> Any:
     except Incomplete as error:
         used(stored.id, redacted=True)
         raise Incomplete(f"{place}: {error}") from error
+
+
+def recalled(
+    player: Player, policy: Policy, call: Call, params: Mapping[str, Any], client: Any
+) -> Any:
+    """Return what *call* was answered when it was recorded, or raise what it raised.
+
+    Args:
+        player: the recording.
+        policy: which calls may be made.
+        call: what is asked.
+        params: its parameters.
+        client: of boto3, whose classes of exceptions are used.
+
+    Raises:
+        RefusedByPolicy: it is not a read.
+        CannotAssess: it is not in the recording.
+    """
+    policy.check(call.service, call.operation)
+    known = player.find("api", call.target, asked_of(call, params))
+    if known is None:
+        told = ", ".join(f"{name}={value!r}" for name, value in params.items())
+        told = shorten(told, _LONGEST) or "no parameters"
+        raise CannotAssess(f"{call} ({told}) is not in the recording")
+    return told_again(known, client, str(call))
 
 
 def _raised(value: Mapping[str, Plain]) -> Exception:

@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import boto3.session
-from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, SSLError
 from botocore.parsers import ResponseParserError
-from botocore.response import StreamingBody
 
-from pytest_sysaudit.aws.calls import copied, key_of, watched
+from pytest_sysaudit.aws import reads
+from pytest_sysaudit.aws.calls import watched
 from pytest_sysaudit.aws.credentials import new_session
+from pytest_sysaudit.aws.descriptions import policy_of
 from pytest_sysaudit.aws.endpoints import configured_endpoints, without_account_host
 from pytest_sysaudit.aws.guard import Policy, guard, mix_in
-from pytest_sysaudit.aws.operations import READ_WORDS
-from pytest_sysaudit.aws.outcomes import code_of, explain
+from pytest_sysaudit.aws.outcomes import explain
+from pytest_sysaudit.aws.reads import read_out
 from pytest_sysaudit.aws.recording import CallRecorder
 from pytest_sysaudit.aws.watch import OnCall, Watch
 from pytest_sysaudit.errors import (
@@ -34,7 +33,6 @@ from pytest_sysaudit.errors import (
     Unreachable,
     WrongIdentity,
 )
-from pytest_sysaudit.evidence.trail import Trail, collected, passed_on
 from pytest_sysaudit.inventory.model import Aws
 from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.lanes import Once
@@ -117,7 +115,7 @@ class Ground:
     region: str
 
 
-class AwsSession(_Boto3Session):  # type: ignore[misc]
+class AwsSession(reads.AwsSession, _Boto3Session):  # type: ignore[misc]
     """A `boto3.Session` for one account that can only read.
 
     Everything of `boto3.Session` works, and clients are shared: ``client("ec2", "eu-west-1")`` is
@@ -131,10 +129,6 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
         partition: ``aws``, ``aws-cn``, ``aws-us-gov``: taken from `arn`.
     """
 
-    account_id: str = ""
-    arn: str = ""
-    partition: str = ""
-
     def __init__(  # noqa: PLR0913 - three are optional
         self,
         target: Target,
@@ -143,7 +137,7 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
         *,
         on_call: OnCall | None = None,
         recorder: CallRecorder | None = None,
-        answers: Callable[[Policy], type] | None = None,
+        bases: Callable[[Policy], Iterable[type]] | None = None,
     ) -> None:
         self.target = target
         self._entry = entry
@@ -156,32 +150,11 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
             self._config = self._config.merge(Config(s3={"addressing_style": "path"}))
             ground.core.register("before-call.s3-control", without_account_host)
         super().__init__(botocore_session=ground.core, region_name=ground.region)
-        policy = _policy(target, entry, ground.core)
-        watch = Watch(self, on_call)
-        if answers is None:
-            mix_in(self, watched(watch, target.name, recorder))
-        else:
-            mix_in(self, answers(policy))
-            mix_in(self, watched(watch, target.name, send=_at_once))
+        policy = policy_of(target, entry)
+        own = (watched(Watch(self, on_call), target.name, recorder),)
+        for base in bases(policy) if bases is not None else own:
+            mix_in(self, base)
         guard(self, policy)
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        """``account_id``, ``arn``, and by their settings the endpoints that are not AWS's own."""
-        return {"account_id": self.account_id, "arn": self.arn, **self._endpoints}
-
-    @property
-    def regions(self) -> tuple[str, ...]:
-        """The regions to audit: the inventory's; for ``all`` those enabled for the account, sorted.
-
-        Raises:
-            CannotAssess: the account does not tell its regions.
-        """
-        if "all" not in self._entry.regions:
-            return self._entry.regions or (str(self.region_name),)
-        found = self.call("ec2", "describe_regions")["Regions"]
-        enabled = [each for each in found if each.get("OptInStatus") != "not-opted-in"]
-        return tuple(sorted(each["RegionName"] for each in enabled))
 
     def client(self, service_name: str, region_name: str | None = None, **options: Any) -> Any:
         """Return a client, as `boto3.Session.client` does; the same one for the same arguments.
@@ -214,77 +187,12 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
         client.audit_region = region
         return client
 
-    def call(
-        self,
-        service: str,
-        operation: str,
-        region: str | None = None,
-        ok: Collection[str] = (),
-        **params: Any,
-    ) -> Any:
-        """Return what AWS answers, asked once in a run for the same arguments; pages are merged.
-
-        Args:
-            service: as in boto3: ``s3``.
-            operation: ``get_bucket_policy`` or ``GetBucketPolicy``.
-            region: None: the first region of the inventory, else the profile's.
-            ok: error codes that are an answer here, as ``NoSuchBucketPolicy``.
-            **params: the operation's own parameters.
-
-        Returns:
-            A dict as boto3 gives it, without ``ResponseMetadata``, bodies read; it is the
-            caller's to change. None if AWS answered with a code of *ok*.
-
-        Raises:
-            Denied: we may not ask; the message names the permission.
-            NotApplicable: the service or the region is switched off for the account.
-            TimedOut, Incomplete, LoginRefused, CannotAssess: no answer, for another reason.
-            RefusedByPolicy: the operation is not a read.
-        """
-        where = region or str(self.region_name)
-        name = xform_name(operation)
-        key = key_of(where, service, name, params)
-        try:
-            answer, seen = self._memo.get(key, lambda: self._told(service, name, where, params))
-            passed_on(seen)
-            return copied(answer)
-        except Exception as error:
-            passed_on(getattr(error, "audit_trail", Trail()))
-            if isinstance(error, SysauditError):
-                raise
-            if code_of(error) in ([ok] if isinstance(ok, str) else ok):
-                return None
-            if (reason := explain(error)) is None:
-                raise
-            raise reason from error
-
-    def _told(self, *asked: Any) -> tuple[Any, Trail]:
-        """Return the answer and what it was seen in: whoever gets it from memory used that, too."""
-        with collected() as seen:
-            try:
-                return self._ask(*asked), seen
-            except Exception as error:
-                error.audit_trail = seen  # type: ignore[attr-defined]
-                raise
-
     def _ask(self, service: str, name: str, region: str, params: dict[str, Any]) -> Any:
         client = self.client(service, region)
         method = getattr(client, name)
         if client.can_paginate(name):
             return client.get_paginator(name).paginate(**params).build_full_result()
-        answer = method(**params)
-        return {
-            key: value.read() if isinstance(value, StreamingBody) else value
-            for key, value in answer.items()
-            if key != "ResponseMetadata"
-        }
-
-    def make_arn(
-        self, service: str, resource: str, *, region: str = "", account: bool = True
-    ) -> str:
-        """Return the ARN of something in this account, in its partition."""
-        owner = self.account_id if account else ""
-        return f"arn:{self.partition}:{service}:{region}:{owner}:{resource}"
+        return read_out(method(**params))
 
     def identify(self) -> None:
         """Ask AWS who we are. Nothing else may be called before.
@@ -309,10 +217,6 @@ class AwsSession(_Boto3Session):  # type: ignore[misc]
             clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             client.close()
-
-
-def _at_once(call: Callable[..., Any], *args: Any) -> Any:
-    return call(*args)
 
 
 def _ground(target: Target, entry: Aws, external_id: str | None) -> Ground:
@@ -349,32 +253,6 @@ def _home_region(target: Target, entry: Aws, core: Any) -> str:
         f"{target.name}: no region to ask; set regions in the inventory, region in the profile, "
         "or AWS_DEFAULT_REGION"
     )
-
-
-def _policy(target: Target, entry: Aws, core: Any) -> Policy:
-    for call in (*entry.allow_calls, *entry.deny_calls):
-        if not _is_known(call, core):
-            raise Unreachable(
-                f"{target.name}: allow_calls or deny_calls: {call!r} is no call of boto3; it is "
-                "written service:Operation, as s3:GetObject"
-            )
-    for call in entry.allow_calls:
-        operation, star, _ = call.partition(":")[2].partition("*")
-        if star and not READ_WORDS.match(operation):
-            raise Unreachable(
-                f"{target.name}: allow_calls: {call!r} is wider than reading; name the call, or "
-                "begin with a word that reads, as s3:Get*"
-            )
-    return Policy(owner=target.name, allow=frozenset(entry.allow_calls), deny=entry.deny_calls)
-
-
-def _is_known(call: str, core: Any) -> bool:
-    """Whether *call* names an operation, or is a pattern that matches one."""
-    service, _, pattern = call.partition(":")
-    if service not in core.get_available_services():
-        return False
-    names = core.get_service_model(service).operation_names
-    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def _refusal(target: Target, error: Exception) -> SysauditError:

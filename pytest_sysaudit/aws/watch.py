@@ -46,7 +46,9 @@ class Watch:
 
     def before(self, call: Call) -> None:
         """Raise again what made the account, or this endpoint, unusable before."""
-        for place in (_WHOLE_ACCOUNT, call.endpoint):
+        if not self._dead:
+            return
+        for place in (_WHOLE_ACCOUNT, call.endpoint()):
             if (reason := self._dead.get(place)) is not None:
                 raise type(reason)(str(reason))
 
@@ -56,7 +58,7 @@ class Watch:
         if reason is None or isinstance(error, SysauditError):
             return
         if isinstance(error, _UNREACHABLE):
-            self._dead[call.endpoint] = reason
+            self._dead[call.endpoint()] = reason
         elif code in EXPIRED or (code in UNKNOWN_CREDENTIALS and not self._still_known(call)):
             self._dead[_WHOLE_ACCOUNT] = reason
         elif code in UNKNOWN_CREDENTIALS:
