@@ -173,6 +173,7 @@ class Bundle:
 
         check_chains(self.folder, self._chains, take)
         self._rows = rows
+        self._records.pop("result", None)  # these bytes are not asked for any more
 
     def _keep(self, id_: str, value: dict[str, Any], size: int) -> None:
         if size <= self._room and id_ not in self._parsed:

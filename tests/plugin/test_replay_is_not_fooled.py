@@ -176,6 +176,23 @@ def test_parts_and_changes_of_what_was_run(recorded):
     result.stderr.fnmatch_lines(["ERROR: *ev: is not what was recorded: main.chain: line *"])
 
 
+def test_workers_judge_by_nothing_that_was_changed_after_it_was_checked(recorded):
+    (recorded.path / "conftest.py").write_text(
+        "import pathlib\n"
+        "import pytest\n"
+        "@pytest.hookimpl(trylast=True)\n"
+        "def pytest_configure_node(node):\n"
+        "    chain = pathlib.Path('ev/main.chain')\n"
+        "    text = chain.read_bytes()\n"
+        "    chain.write_bytes(text.replace(b'\"exit_code\":0', b'\"exit_code\":1', 1))\n"
+    )
+    (recorded.path / "out.json").unlink()
+    result = recorded.run("--audit-replay", "ev", "-n1")
+    assert result.ret not in (0, 1)
+    result.stdout.fnmatch_lines(["*UsageError: *ev: is not what was recorded: main.chain: line *"])
+    assert not (recorded.path / "out.json").exists()
+
+
 MADE = """\
 version: 1
 hosts: {made: {connection: local}}
