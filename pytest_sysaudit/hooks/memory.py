@@ -73,14 +73,15 @@ class Reports:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not report.passed or not hasattr(report, "sysaudit_verdict"):
             return
+        told = self._stats.get("", ())
+        kept = report.when == "call" or report.sections or self._timed
+        if not kept and told and told[-1] is report:
+            self._stats[""].pop()
+            return
         name = report.nodeid.rpartition("::")[2]
         own = (name, name.partition("[")[2].removesuffix("]"))
         shared = tuple(keyword for keyword in report.keywords if keyword not in own)
         report.keywords = self._keywords.setdefault(shared, dict.fromkeys(shared, 1))
-        kept = report.when == "call" or report.sections or self._timed
-        told = self._stats.get("", ())
-        if not kept and told and told[-1] is report:
-            self._stats[""].pop()
 
 
 class Partings:

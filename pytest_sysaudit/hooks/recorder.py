@@ -6,6 +6,7 @@ import os
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,8 @@ class Recorder:
     def _filled(self, place: Place, result: Result) -> tuple[Result, ...]:
         """Return *result*, which fills a gap, as it is to be kept."""
         if self.state.replay is not None:
-            return self.state.replay.timed([result])
+            started, duration = self.state.replay.times(result.place, result.resource)
+            return (replace(result, started=started, duration=duration),)
         if self.state.journal is not None:
             control = self.controls.get(place.control)
             self._keep(self.state.journal, control or Control(id=place.control, title=""), [result])

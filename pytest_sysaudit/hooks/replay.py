@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +35,7 @@ def begin(config: pytest.Config) -> None:
             "--audit-evidence records what targets say, and --audit-replay asks none: give one"
         )
     state_of(config).replay = replay = Replay(path)
+    state_of(config).keeper.times = replay.times
     replay.bundle.check()
     set_now(replay.now)
     from pytest_sysaudit.hooks.untouched import keep_out
@@ -106,15 +106,12 @@ class Replay(Recording):
         rows = self.results.get(check.place, ())
         return frozenset(id_ for row in rows for id_ in row.evidence)
 
-    def timed(self, results: Sequence[Result]) -> tuple[Result, ...]:
-        """Return *results* with the times of the recorded ones: when the target was looked at."""
-        done = []
-        for result in results:
-            before = self.results.get(result.place, ())
-            same = next((row for row in before if row.resource == result.resource), None)
-            times = (same.started, same.duration) if same else (self.started, 0.0)
-            done.append(dataclasses.replace(result, started=times[0], duration=times[1]))
-        return tuple(done)
+    def times(self, place: Place, resource: str) -> tuple[str, float]:
+        """Return when the target was looked at for a result, and for how many seconds."""
+        for row in self.results.get(place, ()):
+            if row.resource == resource:
+                return row.started, row.duration
+        return self.started, 0.0
 
     def story(self) -> dict[str, Plain]:
         """Return what reports say about it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -48,10 +48,15 @@ class Keeper:
     """Makes results fit to be kept: no secrets, valid UTF-8, nothing that JSON does not have.
 
     What all results of a control share is redacted once, and again when another secret is known.
+
+    Attributes:
+        times: in a replay, what tells when the target was looked at: `Result.started` and the
+            seconds that it took. None: the times of this run.
     """
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
+        self.times: Callable[[Place, str], tuple[str, float]] | None = None
         self._controls: dict[str, tuple[int, Control, Control]] = {}
 
     def control(self, control: Control) -> Control:
@@ -81,18 +86,26 @@ class Keeper:
         text = self._text
         if message:
             message = shorten(settled(text(message)), MESSAGE_LIMIT)
+        control, of = text(check.control.id), text(check.id)
+        target = text(check.label) if check.label else ""
+        resource = text(resource) if resource else ""
+        params = self._data(check.params) if check.params else {}
+        if self.times is None:
+            times = text(utc_text(started)), round(duration, 6)
+        else:
+            times = self.times(Place(control, of, target, tuple(sorted(params.items()))), resource)
         return Result(
-            control=text(check.control.id),
-            check=text(check.id),
-            target=text(check.label) if check.label else "",
-            resource=text(resource) if resource else "",
-            params=self._data(check.params) if check.params else {},
+            control=control,
+            check=of,
+            target=target,
+            resource=resource,
+            params=params,
             verdict=verdict,
             message=message,
             expected=self.expected(check),
             observed=self._data(observed) if observed else None,
-            started=text(utc_text(started)),
-            duration=round(duration, 6),
+            started=times[0],
+            duration=times[1],
             evidence=tuple(evidence),
             waiver=self._data(waiver) if waiver else None,
             attestation=self._data(attestation) if attestation else None,

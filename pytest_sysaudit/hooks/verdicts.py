@@ -147,20 +147,23 @@ def pytest_runtest_makereport(
         return (yield)
     if call.when == "setup":
         item.stash[_course_key] = Course(started=call.start)
-    with _no_traceback(item, call):
+    if call.excinfo is None:
         report = yield
+    else:
+        with _no_traceback(item, call):
+            report = yield
     course = item.stash[_course_key]
     if call.when != "teardown":
         course.duration += call.duration
     _judge_phase(check, course, report, call)
     state = state_of(item.config)
-    compliance = compliance_of(item.config)
     if call.excinfo is not None:
-        decide(check, course, report, compliance, item.stash.get(audit_key, None))
-    _bury_dead(state, check, call)
+        audit = item.stash.get(audit_key, None)
+        decide(check, course, report, compliance_of(item.config), audit)
+        _bury_dead(state, check, call)
     _show(report, course, state, call)
     if call.when == "teardown":
-        outcome = _outcome(item, check, course, compliance)
+        outcome = _outcome(item, check, course, compliance_of(item.config))
         # only to cross a process it must be plain; in this one the recorder takes it off again
         far = hasattr(item.config, "workerinput")
         report.sysaudit = outcome.to_plain() if far else outcome  # type: ignore[attr-defined]
@@ -176,8 +179,6 @@ def _outcome(item: pytest.Item, check: Check, course: Course, compliance: Compli
     course.evidence = _evidence(item, check, state)
     audit = item.stash.get(audit_key, None)
     results = tuple(_results(check, course, audit, state.keeper, compliance))
-    if state.replay is not None:
-        results = state.replay.timed(results)
     return Outcome(check.place, state.keeper.control(check.control), results)
 
 
@@ -290,13 +291,15 @@ def _show(
 ) -> None:
     """Give pytest's terminal a short text without secrets."""
     report.sysaudit_verdict = course.verdict[0].value  # type: ignore[attr-defined]
-    if report.failed:
-        report.sysaudit_follower = _is_follower(course)  # type: ignore[attr-defined]
     redact = state.redactor.text
     if report.sections:
         report.sections = [(name, redact(printable(text))) for name, text in report.sections]
     if report.user_properties:
         report.user_properties = [(k, state.redactor.plain(v)) for k, v in report.user_properties]
+    if call.excinfo is None and report.passed and not hasattr(report, "wasxfail"):
+        return
+    if report.failed:
+        report.sysaudit_follower = _is_follower(course)  # type: ignore[attr-defined]
     if hasattr(report, "wasxfail"):
         report.wasxfail = redact(report.wasxfail)
     if report.skipped and isinstance(report.longrepr, tuple):
