@@ -269,8 +269,11 @@ def mask(text: str) -> str:
 def _mask_plain(text: str) -> str:
     lower = text.lower()
     for rule in _RULES:
-        if rule.may_match(lower):
-            text = rule.pattern.sub(rule.result, text)
+        for hint in rule.hints:  # most texts hold none: no call is made for that
+            if hint in lower:
+                if rule.may_match(lower):
+                    text = rule.pattern.sub(rule.result, text)
+                break
     return _mask_named(text) if _may_name(text, lower) else text
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from pytest_sysaudit.errors import SysauditError
 from pytest_sysaudit.hooks.keys import check_key, state_of
-from pytest_sysaudit.profiles.model import in_framework
 from pytest_sysaudit.record import Control, Severity
 
 if TYPE_CHECKING:
@@ -55,7 +54,13 @@ class Choice:
             return False
         if self._least and control.severity.weight < Severity(self._least).weight:
             return False
-        return not self._frameworks or any(in_framework(control, t) for t in self._frameworks)
+        return not self._frameworks or any(_in_framework(control, t) for t in self._frameworks)
+
+
+def _in_framework(control: Control, text: str) -> bool:
+    from pytest_sysaudit.profiles.model import in_framework
+
+    return in_framework(control, text)
 
 
 def refuse_unmatched(config: pytest.Config, controls: Mapping[str, Control]) -> None:
@@ -72,7 +77,7 @@ def refuse_unmatched(config: pytest.Config, controls: Mapping[str, Control]) -> 
             raise ChoiceError(f"--audit-control={glob}: no collected check judges it{hint}")
     names = {name for control in controls.values() for name in control.frameworks}
     for text in config.getoption("audit_framework"):
-        if not any(in_framework(control, text) for control in controls.values()):
+        if not any(_in_framework(control, text) for control in controls.values()):
             name = text.partition(":")[0]
             hint = "" if name in names else _hint(name, names) or f". There are: {_list(names)}"
             raise ChoiceError(f"--audit-framework={text}: no collected check maps to it{hint}")

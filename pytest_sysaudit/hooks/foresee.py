@@ -113,7 +113,7 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     """Make the plans before anything is connected."""
     config = session.config
     checks = [(item, item.stash[check_key]) for item in session.items if check_key in item.stash]
-    if checks and judges(config) and state_of(config).replay is None:
+    if checks and judges(config):
         extra = [dict(part) for part in reversed(config.hook.pytest_sysaudit_facts())]
         planner = Planner({**TABLES, **{n: how for part in extra for n, how in part.items()}})
         for item, check in checks:

@@ -14,7 +14,9 @@ MODULES = (
 
 def engage(config: pytest.Config) -> None:
     """Register the hooks of an audit; does nothing the second time."""
-    names = [*MODULES, "xdist"] if config.pluginmanager.hasplugin("xdist") else MODULES
+    names = [*MODULES, "xdist"] if config.pluginmanager.hasplugin("xdist") else [*MODULES]
+    if config.getoption("audit_replay"):
+        names.remove("foresee")  # nothing is asked, so nothing is asked ahead
     for name in names:
         full = f"pytest_sysaudit.hooks.{name}"
         if not config.pluginmanager.hasplugin(full):

@@ -46,3 +46,16 @@ def test_no_more_is_loaded_than_a_run_needs(project, text, more, parts):
     assert not (HEAVY | more) & loaded
     starts = tuple(f"pytest_sysaudit.{part}" for part in parts)
     assert not [name for name in loaded if name.startswith(starts)]
+
+
+def test_a_replay_loads_nothing_that_plans_what_to_ask(project):
+    (project.path / "conftest.py").write_text(TELL)
+    project.check("def test_check(local_host):\n    assert local_host.user('root').exists\n")
+    for option, foresees in (("--audit-evidence", True), ("--audit-replay", False)):
+        run = project.pytester.runpytest_subprocess(
+            "-p", "no:hypothesispytest", option, "evidence", "checks"
+        )
+        assert run.ret == 0
+        loaded = set(json.loads((project.path / "modules.json").read_text()))
+        assert ("pytest_sysaudit.foresight" in loaded) is foresees
+        assert not loaded & {"pytest_sysaudit.profiles.model", "boto3", "cryptography"}
