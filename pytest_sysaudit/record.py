@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 Plain = Any
@@ -48,8 +49,14 @@ class Severity(enum.StrEnum):
 
 def utc_text(seconds: float) -> str:
     """Return the UTC ISO 8601 form, to the millisecond, of *seconds* since the epoch."""
-    stamp = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return stamp.replace("+00:00", "Z")
+    whole, rest = divmod(seconds, 1)
+    micros = round(rest * 1e6)  # as datetime rounds, which then cuts off what is below
+    return f"{_second(int(whole) + micros // 1_000_000)}.{micros // 1000 % 1000:03}Z"
+
+
+@lru_cache(maxsize=64)  # what happens in a second is told many times
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
