@@ -207,8 +207,9 @@ class Bundle:
     def results(self) -> Iterable[Mapping[str, Plain]]:
         """The rows of the json report; of those with the same place the last one."""
         rows = self._values("result") if self._rows is None else self._rows
-        self._rows = None  # they are kept here from now on
-        return tuple({_place(row): row for row in rows}.values())
+        found = tuple({_place(row): row for row in rows}.values())
+        self._rows = None  # they are kept here from now on, unless one of them is odd
+        return found
 
     @cached_property
     def plan(self) -> tuple[Place, ...]:

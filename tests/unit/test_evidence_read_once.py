@@ -174,3 +174,15 @@ def test_so_many_bytes_of_contents_are_kept(folder, unpacked, monkeypatch, limit
         for wanted, data in ((False, LONG), (True, OTHER)):
             assert {bundle.part(id_, "out") for id_ in ids[wanted]} == {data}
     assert len(unpacked) == often
+
+
+def test_results_that_cannot_be_read_are_not_none_the_next_time(tmp_path):
+    journal = main_journal(tmp_path / "b")
+    journal.result(row("one"))
+    journal.result(row("two", params=5))
+    journal.finish({"ended": ""})
+    bundle = open_bundle(tmp_path / "b")
+    bundle.check()
+    for _ in range(2):
+        with pytest.raises(AttributeError):
+            _ = bundle.results
