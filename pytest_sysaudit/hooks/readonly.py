@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,26 +18,25 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Guard:
-    """The guard of the process: up from the first of several checks at once to the last one."""
+    """The guard of the process: up from the first check until something else runs."""
 
-    checks: int = 0
     policy: Policy | None = None
-    stack: ExitStack = field(default_factory=ExitStack)
+    stack: ExitStack | None = None
 
     def raise_(self) -> None:
-        """Begin to guard, unless a check in another lane has it so already."""
-        from pytest_sysaudit.aws.guard import guard_process
+        """Guard, if it is not done so already."""
+        if self.stack is None:
+            from pytest_sysaudit.aws.guard import guard_process
 
-        if not self.checks:
             self.policy = self.policy or _policy()
+            self.stack = ExitStack()
             self.stack.enter_context(guard_process(self.policy))
-        self.checks += 1
 
     def lower(self) -> None:
-        """End to guard, unless another check still runs."""
-        self.checks -= 1
-        if not self.checks:
-            self.stack.close()
+        """Guard no more."""
+        if self.stack is not None:
+            stack, self.stack = self.stack, None
+            stack.close()
 
 
 def _policy() -> Policy:
@@ -59,11 +58,17 @@ _guard_key: pytest.StashKey[Guard] = pytest.StashKey()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    if check_key not in item.stash:
-        return (yield)
     guard = item.config.stash.setdefault(_guard_key, Guard())
-    guard.raise_()
+    if check_key in item.stash:
+        guard.raise_()
+    elif current_turn() is None:  # in lanes the policy tells checks from tests
+        guard.lower()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
-        guard.lower()
+        session.config.stash.setdefault(_guard_key, Guard()).lower()
