@@ -10,7 +10,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError, ParamValidationError
 from lab.journal import MemoryJournal
 from lab.offline import offline
 
@@ -195,6 +195,19 @@ def test_a_page_that_is_missing_is_no_end(recorded):
     assert "is not in the recording" in first[0]
     assert len(first[1]) == 2
     assert of_client(target, journal, PAGES) == first
+
+
+def test_a_client_that_was_given_a_page_size_by_mistake_does_not_hide_the_pages(recorded):
+    _, target, journal = recorded
+    asked = {"PaginationConfig": {"PageSize": 3}}
+    live = Connections({target.name: target}, Secrets(Redactor()), journal=journal).aws(target)
+    first = said(live, "iam", "list_users", asked)
+    with pytest.raises(ParamValidationError):
+        live.client("iam").list_users(**asked)
+    with offline():
+        session = replay_session(target, journal.player())
+        assert said(session, "iam", "list_users", asked) == first
+    assert "alice" in first[0]
 
 
 def test_an_error_is_an_answer_only_for_who_expects_it(recorded):
