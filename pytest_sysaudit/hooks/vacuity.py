@@ -6,7 +6,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -88,6 +88,7 @@ def _is_failure(error: type[BaseException]) -> bool:
     return issubclass(error, (AssertionError, pytest.fail.Exception))
 
 
+@lru_cache(maxsize=4096)  # the same few, again for each check that is traced
 def is_of_a_check(filename: str, folder: str) -> bool:
     """Whether a file stands with the checks in *folder*, or at least not with installed code."""
     if filename.startswith(folder):
