@@ -13,7 +13,6 @@ from typing import Any
 
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.network import credentials, pcap, tls_hello
-from pytest_sysaudit.network.bpf import matcher
 from pytest_sysaudit.network.credentials import Credential
 from pytest_sysaudit.network.decode import decode
 from pytest_sysaudit.network.dissect import Dissected
@@ -172,6 +171,8 @@ class Capture:
         Raises:
             CannotAssess: it is no filter.
         """
+        from pytest_sysaudit.network.bpf import matcher
+
         matchers: dict[int, Callable[[bytes], bool]] = {}
 
         def matches(frame: Frame) -> bool:

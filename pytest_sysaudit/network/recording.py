@@ -10,7 +10,6 @@ from pytest_sysaudit.evidence import faults
 from pytest_sysaudit.evidence.observation import NotRecorded, Observation
 from pytest_sysaudit.evidence.trail import used
 from pytest_sysaudit.network import pcap
-from pytest_sysaudit.network.blank import blanked
 from pytest_sysaudit.network.capture import Recording
 from pytest_sysaudit.record import Plain
 
@@ -46,6 +45,8 @@ class CaptureRecorder:
         **more: Plain,
     ) -> None:
         """Keep what was captured, without the credentials in it, and *more* in the answer."""
+        from pytest_sysaudit.network.blank import blanked
+
         packets, redacted = blanked(recording.trace)
         self._note(
             asked,

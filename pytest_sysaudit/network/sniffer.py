@@ -13,17 +13,17 @@ from pytest_sysaudit.errors import CannotAssess, Incomplete, SysauditError
 from pytest_sysaudit.evidence.trail import Trail, collected, passed_on
 from pytest_sysaudit.inventory.target import Target
 from pytest_sysaudit.lanes import Once, wait
-from pytest_sysaudit.network import pcap, policy, probes
+from pytest_sysaudit.network import pcap, policy
 from pytest_sysaudit.network.bounds import Bounds
 from pytest_sysaudit.network.capture import Capture, Recording
 from pytest_sysaudit.network.dissect import Dissected
-from pytest_sysaudit.network.local import LocalRecorder
 from pytest_sysaudit.network.recording import BLOCK, START, STOP, CaptureRecorder, asked_of
-from pytest_sysaudit.network.tcpdump import TcpdumpRecorder, Watcher
 from pytest_sysaudit.record import Plain
 
 if TYPE_CHECKING:
     from pytest_sysaudit.evidence.observation import Journal
+    from pytest_sysaudit.network.local import LocalRecorder
+    from pytest_sysaudit.network.tcpdump import Watcher
 
 LARGEST_FILE = 1 << 30
 MANY = 50  # addresses in one capture filter
@@ -148,8 +148,13 @@ class Sniffer:
         }
         limits = Bounds(**{**own, **bounds})
         name = self._interface(interface)
+        # what captures is imported where somebody captures: a replay does not
         if self._host is not None:
+            from pytest_sysaudit.network.tcpdump import TcpdumpRecorder
+
             return TcpdumpRecorder(self._host, name, expression, limits)
+        from pytest_sysaudit.network.local import LocalRecorder
+
         return LocalRecorder(name, expression, limits)
 
     def _interface(self, interface: str | None) -> str:
@@ -269,6 +274,8 @@ class Sniffer:
         """
 
         def send() -> tuple[Capture, int, int | None]:
+            from pytest_sysaudit.network import probes
+
             policy.check_allowed(self.target)
             packets = probes.prepare(packet, self._interface(interface))
             capture = self._probe(packets, timeout, interface, lambda _: False)
@@ -286,6 +293,8 @@ class Sniffer:
         """
 
         def send() -> tuple[Capture, int, int | None]:
+            from pytest_sysaudit.network import probes
+
             policy.check_allowed(self.target)
             (sent,) = probes.prepare(packet, self._interface(interface))
             asked = sent.payload if type(sent).__name__ == "Ether" else sent
@@ -327,6 +336,9 @@ class Sniffer:
         interface: str | None,
         enough: Callable[[Any], bool],
     ) -> Capture:
+        from pytest_sysaudit.network import probes
+        from pytest_sysaudit.network.local import LocalRecorder
+
         policy.check(self.target, packets)
         name = self._interface(interface)
         recorder = LocalRecorder(name, _ends(packets), Bounds(max_seconds=timeout + 60))
