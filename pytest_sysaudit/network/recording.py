@@ -10,6 +10,7 @@ from pytest_sysaudit.evidence import faults
 from pytest_sysaudit.evidence.observation import NotRecorded, Observation
 from pytest_sysaudit.evidence.trail import used
 from pytest_sysaudit.network import pcap
+from pytest_sysaudit.network.blank import blanked
 from pytest_sysaudit.network.capture import Recording
 from pytest_sysaudit.record import Plain
 
@@ -45,8 +46,6 @@ class CaptureRecorder:
         **more: Plain,
     ) -> None:
         """Keep what was captured, without the credentials in it, and *more* in the answer."""
-        from pytest_sysaudit.network.blank import blanked
-
         packets, redacted = blanked(recording.trace)
         self._note(
             asked,
