@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import Incomplete
@@ -51,6 +52,12 @@ ALIASES: Mapping[str, str] = {
     for other in others
 }
 _FIELDS = [*_WORDS, "lstart", *(f"{name}:{width}" for name, width in _WIDE.items()), "args"]
+_NAMES = (*_WORDS, "lstart", *_WIDE, "args")
+#: The fields that the files of /proc tell.
+_OF_PROC = (
+    *("pid", "ppid", "nlwp", "uid", "ruid", "gid", "rgid", "s", "user", "ruser", "group", "rgroup"),
+    *("vsz", "rss", "comm", "args"),
+)
 #: busybox has a ps without most fields, and which cuts names. There, and without any ps, the files
 #: of /proc are read; what ends meanwhile is left out.
 _SCRIPT = Script(f"""echo ps
@@ -68,16 +75,48 @@ _STATUS = re.compile(r"/proc/(\d+)/status:(\w+):\s*(.*)")
 _HEAD = re.compile(rf"\s*((?:\S+\s+){{{len(_WORDS)}}})((?:\S+\s+){{{_START - 1}}}\S+) ")
 
 
+#: These are texts, whatever they look like.
+_TEXTS = frozenset({"lstart", "args"})
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessTable:
-    """Every process as a mapping from the field's name to its value; numbers are numbers."""
+    """Every process as a mapping from the field's name to its value; numbers are numbers.
 
-    processes: tuple[Mapping[str, Value], ...]
+    There are many of them, and one or two are asked for: a row is made a mapping when it is.
+
+    Attributes:
+        names: the fields.
+        rows: what each process says for them, as it was read.
+    """
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
     def __iter__(self) -> Iterator[Mapping[str, Value]]:
-        return iter(self.processes)
+        return map(self._process, self.rows)
+
+    @property
+    def processes(self) -> tuple[Mapping[str, Value], ...]:
+        """All of them."""
+        return tuple(self)
+
+    def having(self, wanted: Mapping[str, str]) -> Iterator[Mapping[str, Value]]:
+        """Yield the processes whose fields, all of `names`, have the values *wanted*, as text."""
+        places = [(self.names.index(name), name, text) for name, text in wanted.items()]
+        for row in self.rows:
+            if all(str(_value(name, row[place])) == text for place, name, text in places):
+                yield self._process(row)
+
+    def _process(self, row: tuple[str, ...]) -> Mapping[str, Value]:
+        return dict(zip(self.names, map(_value, self.names, row), strict=True))
 
 
+def _value(name: str, text: str) -> Value:
+    return text if name in _TEXTS else number(text)
+
+
+@lru_cache(maxsize=4096)
 def number(text: str) -> Value:
     """Return *text* as a number if it is one."""
     for kind in (int, float):
@@ -102,19 +141,21 @@ def parse(text: str, accounts: Callable[[], Accounts]) -> ProcessTable:
     every = complete("ps", text, "@end")
     source, *lines = every[every.index("proc") if "proc" in every else 0 :]
     if source == "ps":
-        table = ProcessTable(tuple(_process(line) for line in lines[1:] if line.strip()))
+        rows = tuple(_process(line) for line in lines[1:] if line.strip())
+        table = ProcessTable(_NAMES, rows)
     else:
         middle = lines.index("@args")
         arguments = dict(line.split(" ", 1) for line in lines[middle + 1 :])
-        table = ProcessTable(tuple(_from_proc(lines[:middle], arguments, accounts())))
-    if not any(process["pid"] == 1 for process in table):
+        rows = tuple(_from_proc(lines[:middle], arguments, accounts()))
+        table = ProcessTable(_OF_PROC, rows)
+    if not any(row[0] == "1" for row in rows):  # the first field of both is the number
         raise Incomplete("ps shows our own processes only (/proc is mounted with hidepid)")
     return table
 
 
 def _from_proc(
     lines: Iterable[str], arguments: Mapping[str, str], accounts: Accounts
-) -> Iterator[Mapping[str, Value]]:
+) -> Iterator[tuple[str, ...]]:
     """Return the processes that ``/proc/PID/status`` tells of."""
     every: dict[str, dict[str, str]] = {}
     for line in lines:
@@ -127,42 +168,31 @@ def _from_proc(
 
 def _from_status(
     pid: str, status: Mapping[str, str], args: str, accounts: Accounts
-) -> Mapping[str, Value]:
-    ruid, uid = (int(word) for word in status["Uid"].split()[:2])
-    rgid, gid = (int(word) for word in status["Gid"].split()[:2])
-    return {
-        "pid": int(pid),
-        "ppid": int(status["PPid"]),
-        "nlwp": int(status["Threads"]),
-        "uid": uid,
-        "ruid": ruid,
-        "gid": gid,
-        "rgid": rgid,
-        "s": status["State"][0],
-        "user": number(accounts.user_name(uid)),
-        "ruser": number(accounts.user_name(ruid)),
-        "group": number(accounts.group_name(gid)),
-        "rgroup": number(accounts.group_name(rgid)),
-        "vsz": int(status.get("VmSize", "0").split()[0]),
-        "rss": int(status.get("VmRSS", "0").split()[0]),
-        "comm": number(status["Name"]),
-        "args": " ".join(args.split()) or f"[{status['Name']}]",
-    }
+) -> tuple[str, ...]:
+    ruid, uid = status["Uid"].split()[:2]
+    rgid, gid = status["Gid"].split()[:2]
+    return (
+        *(pid, status["PPid"], status["Threads"], uid, ruid, gid, rgid, status["State"][0]),
+        accounts.user_name(int(uid)),
+        accounts.user_name(int(ruid)),
+        accounts.group_name(int(gid)),
+        accounts.group_name(int(rgid)),
+        status.get("VmSize", "0").split()[0],
+        status.get("VmRSS", "0").split()[0],
+        status["Name"],
+        " ".join(args.split()) or f"[{status['Name']}]",
+    )
 
 
-def _process(line: str) -> Mapping[str, Value]:
+def _process(line: str) -> tuple[str, ...]:
     head = _HEAD.match(line)
     if head is None:
         raise ValueError("too few fields")
-    values = map(number, head[1].split())
-    found: dict[str, Value] = dict(zip(_WORDS, values, strict=True))
-    found["lstart"] = " ".join(head[2].split())
-    place = head.end()
-    for name, width in _WIDE.items():
-        found[name] = number(line[place : place + width].strip())
+    values, place = [*head[1].split(), " ".join(head[2].split())], head.end()
+    for width in _WIDE.values():
+        values.append(line[place : place + width].strip())
         place += width + 1
-    found["args"] = " ".join(line[place:].split())
-    return found
+    return (*values, " ".join(line[place:].split()))
 
 
 def read(facts: Facts) -> ProcessTable:

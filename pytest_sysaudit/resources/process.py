@@ -60,14 +60,10 @@ class Processes(Module):
         """
         table: ProcessTable = self._source.facts().ps
         names = {key: ALIASES.get(key, key) for key in filters}
-        if not set(names.values()) <= set(table.processes[0]):
+        if not set(names.values()) <= set(table.names):
             return list(self._source.testinfra().filter(**filters))
         wanted = {names[key]: str(value) for key, value in filters.items()}
-        return [
-            Process(self._source, process)
-            for process in table
-            if all(str(process[name]) == value for name, value in wanted.items())
-        ]
+        return [Process(self._source, process) for process in table.having(wanted)]
 
     def get(self, **filters: object) -> Any:
         """Return the only process whose fields have these values.
