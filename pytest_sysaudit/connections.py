@@ -220,6 +220,9 @@ class Connections:
             return
         if hasattr(type(opened := future.result()), "facts"):
             opened.facts.refresh()  # at once: the garbage collector may come to it late
+        if self._player is not None:
+            _close_late(future)  # there is nobody to wait for
+            return
         threading.Thread(target=_close_late, args=(future,), daemon=True).start()
 
     def close(self) -> None:

@@ -167,7 +167,7 @@ class Facts:
             keys: the rows of keyed tables that will be asked for.
             told: what is known already, by command; an argv list stands there as a tuple.
         """
-        if self.tape is not None and self.tape.replays:
+        if self._replays:
             return
         asks = self.asks(tables, keys)
         with collected():  # nobody used it yet
@@ -210,7 +210,7 @@ class Facts:
 
         A transport that cannot run several at once leaves them for later.
         """
-        if many(self.transport) is None or (self.tape is not None and self.tape.replays):
+        if many(self.transport) is None or self._replays:
             return
         asks = [Ask(c) for c in commands if not self._shared.kept.holds(c, self.user)]
         with collected():
@@ -226,10 +226,15 @@ class Facts:
                 places += [other for other in notes.tables if other not in places]
         return tuple(unpack(kept) for kept in found.values())
 
+    @property
+    def _replays(self) -> bool:
+        return self.tape is not None and self.tape.replays
+
     def note(self, result: CommandResult) -> None:
         """Remember that the table that is being read is made of *result*."""
         if self._notes is not None:
-            self._notes.results.append(self._shared.pack(result))
+            kept = result if self._replays else self._shared.pack(result)  # the recording is packed
+            self._notes.results.append(kept)
 
     def part(self, name: str, read: Callable[[], Any]) -> Outcome:
         """Return what came of *read*: a part *name* of a table that reads it later.

@@ -136,7 +136,10 @@ def story(journal: BundleJournal) -> dict[str, Plain]:
 
 def trail_of(item: pytest.Item) -> Trail:
     """Return what the check of *item* used so far."""
-    return item.stash.setdefault(trail_key, Trail())
+    trail = item.stash.get(trail_key, None)
+    if trail is None:
+        trail = item.stash[trail_key] = Trail()
+    return trail
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Generator
 from typing import Any, Literal
 
 import pytest
 
+from pytest_sysaudit.hooks.collector import pass_over
 from pytest_sysaudit.hooks.keys import check_key, judges, state_of
 from pytest_sysaudit.inventory.target import Kind, Target
-
-THRESHOLDS = (50_000, 20, 20)
-"""Python's own (700, 10, 10) is for programs that keep little. This one keeps all its items and
-results, and would look through them all again and again."""
-
-
-_spared_key = pytest.StashKey[tuple[int, int, int]]()
-"""In the config: the collector's thresholds before it was spared."""
-
-
-def spare_collector(config: pytest.Config) -> None:
-    """Have the garbage collector look less often until *config* is done with.
-
-    What is there when the checks begin to run (see `pytest_collection_finish`) it does not look at
-    at all.
-    """
-    usual = gc.get_threshold()
-    if usual == THRESHOLDS or usual[0] == 0:  # a run within a run; somebody has switched it off
-        return
-    gc.set_threshold(*THRESHOLDS)
-    config.stash[_spared_key] = usual
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: pytest.Config) -> None:
-    """See to it that all is as before at the very end.
-
-    This cleanup is the first that is registered, so the last that is carried out: after pytest has
-    had all garbage collected, in search of errors that nobody was told.
-    """
-    config.add_cleanup(lambda: _restore(config))
-
-
-def _restore(config: pytest.Config) -> None:
-    usual = config.stash.get(_spared_key, None)
-    if usual is not None:
-        gc.unfreeze()
-        gc.set_threshold(*usual)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     if any(check_key in item.stash for item in session.items):
-        spare_collector(session.config)
-        if _spared_key in session.config.stash:
-            gc.freeze()
+        pass_over(session.config)
 
 
 class Reports:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_sysaudit.hooks.collector import restorer, spare
 from pytest_sysaudit.hooks.keys import state_of
 from pytest_sysaudit.hooks.late import engage
 
@@ -160,6 +161,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.add_cleanup(restorer(config))
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
     try:
@@ -184,6 +186,7 @@ def _begin(config: pytest.Config, *names: str) -> None:
     """Register the modules *names* of hooks, once the last one has opened its folder."""
     from pytest_sysaudit.errors import SysauditError
 
+    spare(config)  # a recording is read whole
     modules = [import_module(f"pytest_sysaudit.hooks.{name}") for name in names]
     try:
         modules[-1].begin(config)

@@ -15,7 +15,6 @@ from pytest_sysaudit.errors import CannotAssess, NotApplicable, SysauditError
 from pytest_sysaudit.hooks.check import Check
 from pytest_sysaudit.hooks.evidence import trail_of
 from pytest_sysaudit.hooks.keys import audit_key, check_key, state_of
-from pytest_sysaudit.hooks.memory import spare_collector
 from pytest_sysaudit.hooks.verdicts import stand_by_rows
 from pytest_sysaudit.record import Place, Plain, Result, Verdict
 from pytest_sysaudit.recording import Recording
@@ -35,7 +34,6 @@ def begin(config: pytest.Config) -> None:
         raise SysauditError(
             "--audit-evidence records what targets say, and --audit-replay asks none: give one"
         )
-    spare_collector(config)  # a recording is read whole
     state_of(config).replay = replay = Replay(path)
     state_of(config).keeper.times = replay.times
     replay.bundle.check()

@@ -10,9 +10,9 @@ import pytest
 
 from pytest_sysaudit.errors import SysauditError
 from pytest_sysaudit.hooks.choice import doubt_names
+from pytest_sysaudit.hooks.collector import spare
 from pytest_sysaudit.hooks.early import FAMILIES, own_fixtures
 from pytest_sysaudit.hooks.keys import check_key, only_looks, state_of
-from pytest_sysaudit.hooks.memory import spare_collector
 
 if TYPE_CHECKING:
     from pytest_sysaudit.inventory.target import Target
@@ -132,7 +132,7 @@ def _plan(
     if metafunc._calls:  # noqa: SLF001 - no public name
         metafunc.parametrize(arguments, values, ids=ids, indirect=True)
         return
-    spare_collector(metafunc.config)
+    spare(metafunc.config)
     metafunc.parametrize(arguments, values[:1], ids=ids[:1], indirect=True)
     plans = state_of(metafunc.config).calls
     key = (*arguments, *ids)

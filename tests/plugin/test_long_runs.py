@@ -114,3 +114,31 @@ def test_a_host_is_closed_after_its_last_check_but_not_one_that_others_go_throug
     identities = {t["name"]: t["identity"] for t in project.document["targets"]}
     assert identities["one"] == {"machine_id": "one"}, "who it was stays known"
     assert set(project.verdicts().values()) == {"pass"}
+
+
+END = """
+import atexit
+import gc
+import os
+import pytest
+
+def told(what):
+    os.write(1, f"{what} {gc.get_freeze_count() > 10_000}\\n".encode())
+
+atexit.register(told, "AT THE END")
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    config.add_cleanup(lambda: told("CLEANUP OF PYTEST"))
+
+def pytest_unconfigure(config):
+    told("UNCONFIGURE")
+"""
+
+
+def test_the_end_of_a_run_does_not_look_through_what_was_collected(project):
+    (project.path / "conftest.py").write_text(END)
+    project.check("def test_it(host): assert host.target.name")
+    shown = project.run("-s").stdout.str().splitlines()
+    told = [line for line in shown if line.endswith((" True", " False"))]
+    assert told == ["UNCONFIGURE True", "CLEANUP OF PYTEST True", "AT THE END True"]
