@@ -69,12 +69,13 @@ class Replay(Recording):
         return tuple(self.bundle.begin["selection"]["targets"])
 
     @cached_property
-    def results(self) -> Mapping[Place, tuple[Result, ...]]:
-        """The results of the recorded run, by check and target."""
-        found: dict[Place, list[Result]] = {}
-        for plain in self.bundle.results:
-            result = Result.from_plain(plain)
-            found.setdefault(result.place, []).append(result)
+    def rows(self) -> Mapping[Place, tuple[Mapping[str, Plain], ...]]:
+        """The results of the recorded run as they stand there, by check and target."""
+        found: dict[Place, list[Mapping[str, Plain]]] = {}
+        for row in self.bundle.results:
+            params = tuple(sorted(row["params"].items()))
+            place = Place(row["control"], row["check"], row["target"], params)
+            found.setdefault(place, []).append(row)
         return {place: tuple(rows) for place, rows in found.items()}
 
     @cached_property
@@ -98,19 +99,19 @@ class Replay(Recording):
         """
         if self.sources.get(check.control.id) != check.control.source_sha256:
             return ()
-        rows = self.results.get(check.place, ())
+        rows = tuple(map(Result.from_plain, self.rows.get(check.place, ())))
         return rows if all(row.expected == expected for row in rows) else ()
 
     def used(self, check: Check) -> frozenset[str]:
         """Return the ids of what *check* used when it was recorded."""
-        rows = self.results.get(check.place, ())
-        return frozenset(id_ for row in rows for id_ in row.evidence)
+        rows = self.rows.get(check.place, ())
+        return frozenset(id_ for row in rows for id_ in row["evidence"])
 
     def times(self, place: Place, resource: str) -> tuple[str, float]:
         """Return when the target was looked at for a result, and for how many seconds."""
-        for row in self.results.get(place, ()):
-            if row.resource == resource:
-                return row.started, row.duration
+        for row in self.rows.get(place, ()):
+            if row["resource"] == resource:
+                return row["started"], row["duration"]
         return self.started, 0.0
 
     def story(self) -> dict[str, Plain]:
