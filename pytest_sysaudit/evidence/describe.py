@@ -88,6 +88,8 @@ def _script(bundle: Bundle, id_: str, value: Mapping[str, Any]) -> str:
 def _main(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Plain] | None]:
     """Return the part that says most, with its name; the first that is not empty."""
     parts: Mapping[str, Mapping[str, Plain]] = value.get("parts", {})
+    if len(parts) == 1:
+        return next(iter(parts.items()))
     names = sorted(parts, key=lambda name: (_MAIN.index(name) if name in _MAIN else 99, name))
     full = [name for name in names if part_size(parts[name])]
     name = next(iter([*full, *names]), "")

@@ -45,6 +45,7 @@ class Check:
     expected: Plain = None
     source: Source = NO_SOURCE
     manual: bool = False
+    _place: Place | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -55,5 +56,9 @@ class Check:
     @property
     def place(self) -> Place:
         """What tells it from all others."""
-        params = tuple(sorted(self.params.items())) if self.params else ()
-        return Place(self.control.id, self.id, self.label, params)
+        place = self._place
+        if place is None:
+            params = tuple(sorted(self.params.items())) if self.params else ()
+            place = Place(self.control.id, self.id, self.label, params)
+            object.__setattr__(self, "_place", place)
+        return place
