@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
@@ -68,7 +68,7 @@ def foresee(
     function: Callable[..., Any],
     hosts: Collection[str],
     needs: Mapping[str, Need],
-    keyed: Collection[str] = (),
+    keyed: Container[str] = (),
 ) -> Foreseen:
     """Return what *function* will ask of its host.
 
@@ -132,7 +132,7 @@ class _Sight:
     """What can be asked of a host, and what was seen to be asked."""
 
     needs: Mapping[str, Need]
-    keyed: Collection[str]
+    keyed: Container[str]
     tables: set[str] = field(default_factory=set)
     rows: list[tuple[str, Values]] = field(default_factory=list)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,21 @@ _Case = tuple[Callable[..., Any], tuple[object, ...]]
 """A check's function, and those of its parameters that say what it asks."""
 
 
+class _Keyed(Container[str]):
+    """The names of the keyed tables of *tables*; what nobody asks for is not imported for it."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._known: dict[object, bool] = {}
+
+    def __contains__(self, name: object) -> bool:
+        if name not in self._tables:
+            return False
+        if name not in self._known:
+            self._known[name] = keyed_table(self._tables, str(name)) is not None
+        return self._known[name]
+
+
 class Planner:
     """Collects the checks of each target; equal sets of checks share one plan.
 
@@ -32,7 +47,7 @@ class Planner:
     """
 
     def __init__(self, tables: Tables) -> None:
-        self._keyed = frozenset(name for name in tables if keyed_table(tables, name))
+        self._keyed = _Keyed(tables)
         self._foreseen: dict[Callable[..., Any], Foreseen] = {}
         self._numbers: dict[_Case, int] = {}
         self._cases: list[tuple[Foreseen, Mapping[str, Any]]] = []

@@ -6,6 +6,7 @@ as it is.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from _pytest import fixtures
 
+_PAUSE = 0.1
+
 
 @contextmanager
 def shortcuts(session: pytest.Session) -> Iterator[None]:
@@ -21,6 +24,7 @@ def shortcuts(session: pytest.Session) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(_known_proxies(session))
         stack.enter_context(_known_arguments())
+        stack.enter_context(_gathered_output(session.config))
         _settle_locations(session.items)
         yield
 
@@ -57,6 +61,64 @@ def _known_arguments() -> Iterator[None]:
         yield
     finally:
         module.getfuncargnames = inspect
+
+
+@contextmanager
+def _gathered_output(config: pytest.Config) -> Iterator[None]:
+    """Write to a log or a pipe ten times a second, and not a letter for each item.
+
+    Somebody who sits before a terminal sees each letter at once. So does who has what tests print
+    shown between the letters.
+    """
+    reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+    writer: Any = getattr(reporter, "_tw", None)
+    straight = getattr(reporter, "isatty", True) or config.getoption("capture", "no") == "no"
+    if straight or config.get_verbosity() > 0 or not hasattr(writer, "_file"):
+        yield
+        return
+    file = writer._file  # noqa: SLF001 - TerminalWriter lets no other one in
+    writer._file = gathering = _Gathering(file)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        writer._file = file  # noqa: SLF001
+        gathering.let_go()
+
+
+class _Gathering:
+    """A text file that keeps what is written for `_PAUSE` seconds.
+
+    Not in the buffer of *file*: that may be written while the output of a test is captured, and
+    would go there.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._texts: list[str] = []
+        self._last = time.monotonic()
+
+    def write(self, text: str) -> None:
+        """Keep *text*; what the file may be unable to write it is given at once, to say so."""
+        if text.isascii():
+            self._texts.append(text)
+        else:
+            self.let_go()
+            self._file.write(text)
+
+    def flush(self) -> None:
+        """Write what was kept, if it was kept for long."""
+        if time.monotonic() - self._last >= _PAUSE:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Write all that was kept."""
+        texts, self._texts = self._texts, []
+        self._file.write("".join(texts))
+        self._file.flush()
+        self._last = time.monotonic()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _settle_locations(items: Sequence[pytest.Item]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+from types import SimpleNamespace
 
 import pytest
 from _pytest import fixtures
 
+from pytest_sysaudit.lanes import shortcuts as module
 from pytest_sysaudit.lanes.shortcuts import shortcuts
 
 CONFTEST = """
@@ -86,6 +88,10 @@ class Session:
     """As much of a session as is touched."""
 
     items = ()
+    config = SimpleNamespace(
+        pluginmanager=SimpleNamespace(getplugin=lambda _: None),
+        getoption=lambda _, default: default,
+    )
 
     def gethookproxy(self, path):
         self.asked = path
@@ -114,9 +120,9 @@ def test_who_asks_for_other_arguments_is_told_them():
 
 def test_a_pytest_without_them_is_left_alone(monkeypatch):
     monkeypatch.delattr(fixtures, "getfuncargnames")
-    session = type("Other", (), {"items": ()})()
+    session = SimpleNamespace(items=(), config=Session.config)
     with shortcuts(session):
-        assert not vars(session)
+        assert vars(session).keys() == {"items", "config"}
         assert not hasattr(fixtures, "getfuncargnames")
 
 
@@ -125,3 +131,106 @@ def test_pytest_still_asks_for_arguments_this_way():
     source = inspect.getsource(fixtures.FixtureDef.__init__)
     assert "getfuncargnames(func, name=argname)" in source
     assert 'argname="request"' in inspect.getsource(fixtures.RequestFixtureDef)
+
+
+NOISY = """
+import os
+import pytest
+
+@pytest.mark.parametrize("number", range(30))
+def test_it(host, number):
+    os.write(1, b"said to the descriptor\\n")
+    print("said by print")
+    assert host.target.name != "alpha" or number != 7, "no seven"
+"""
+
+
+@pytest.mark.parametrize("lanes", ["0", "auto"])
+def test_what_is_gathered_is_shown_and_captured_as_ever(project, lanes):
+    project.check(NOISY)
+    shown = project.run("--audit-lanes", lanes, "-rP", "--tb=short", "-q").stdout.str()
+    letters = "".join(re.findall(r"^[.FE]{10,}", shown, re.MULTILINE))
+    assert (letters.count("."), letters.count("F")) == (59, 1)
+    assert shown.count("said to the descriptor") == shown.count("said by print") == 60
+    assert not re.search(r"^[.F]+said|said.*\n[.F]+\n", shown, re.MULTILINE)
+
+
+class File:
+    encoding = "utf-8"
+
+    def __init__(self):
+        self.told = []
+
+    def write(self, text):
+        if "é" in text:
+            raise UnicodeEncodeError("ascii", text, 0, 1, "no")
+        self.told.append(text)
+
+    def flush(self):
+        self.told.append("|")
+
+
+class Reporter:
+    isatty = False
+
+    def __init__(self, file):
+        self._tw = type("Writer", (), {"_file": file})()
+
+
+def gathering(config, reporter):
+    config.pluginmanager = type("Manager", (), {"getplugin": lambda *_: reporter})()
+    return module._gathered_output(config)
+
+
+class Config:
+    verbosity, capture = 0, "fd"
+
+    def getoption(self, name, default):
+        return getattr(self, name, default)
+
+    def get_verbosity(self):
+        return self.verbosity
+
+
+def test_letters_are_written_together_and_none_is_lost(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    file, config = File(), Config()
+    reporter = Reporter(file)
+    with gathering(config, reporter):
+        out = reporter._tw._file
+        for letter in "abc":
+            out.write(letter)
+            out.flush()
+        assert file.told == []
+        clock[0] = 0.2
+        out.write("d")
+        out.flush()
+        assert file.told == ["abcd", "|"]
+        out.write("e")
+        with pytest.raises(UnicodeEncodeError):
+            out.write("é")
+        assert file.told[2:] == ["e", "|"]
+        assert out.encoding == "utf-8"
+        out.write("f")
+    assert reporter._tw._file is file
+    assert file.told[4:] == ["f", "|"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [(Config, "verbosity", 1), (Config, "capture", "no"), (Reporter, "isatty", True)],
+    ids=["verbose", "not captured", "a terminal"],
+)
+def test_who_looks_on_sees_each_letter_at_once(monkeypatch, change):
+    monkeypatch.setattr(*change)
+    file = File()
+    reporter = Reporter(file)
+    with gathering(Config(), reporter):
+        assert reporter._tw._file is file
+
+
+@pytest.mark.parametrize("reporter", [None, object()])
+def test_another_reporter_is_left_alone(reporter):
+    with gathering(Config(), reporter):
+        pass
