@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 #: Ways that are being opened at once. Beyond it, logins only take each other's processor time.
 DIALERS = 128
@@ -19,11 +21,15 @@ WORKING = 1.0
 AHEAD = 256
 #: Seconds between two beginnings: a login takes about so much of our own processor's time.
 PACE = 0.004
-#: A pause that lasts so much too long means that the processor is busy: more logins at once would
-#: make all of them late, and the checks of the hosts that are open too.
+#: A pause that lasts so much too long means that the processor is busy, as does more that wants to
+#: run than there are processors: more logins at once would make all of them late, and the checks of
+#: the hosts that are open would have to wait for the last of them.
 LATE = 0.01
 #: Seconds that the dialer then waits, or until a way is open.
-REST = 0.05
+REST = 0.07
+#: Seconds after the first few, for what they begin to be seen.
+LOOK = 0.03
+_LOAD = Path("/proc/loadavg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,19 @@ class Call:
     open: Callable[[], bool]
     door: Hashable
     patience: float
+
+
+def crowded(processors: int = 0) -> bool:
+    """Whether more wants to run at this moment than there are *processors*; 0: those we have."""
+    try:
+        running = _LOAD.read_text().split()[3].partition("/")[0]
+    except (OSError, IndexError):
+        return False  # not Linux: it shows in our own pauses
+    return int(running) > (processors or _processors())
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +88,7 @@ class Dialer:
         self._needed: set[str] = set()
         self._changed = threading.Condition()
         self._stopped = False
+        self._few = 2 * _processors()
 
     def start(self) -> None:
         """Begin, and return at once."""
@@ -111,7 +131,11 @@ class Dialer:
     def _keep_pace(self) -> None:
         before = time.monotonic()
         time.sleep(PACE)
-        if time.monotonic() - before > PACE + LATE:
+        late = time.monotonic() - before > PACE + LATE
+        self._few -= 1
+        if self._few == 0:
+            time.sleep(LOOK)
+        if late or crowded():
             with self._changed:
                 self._changed.wait(REST)
 

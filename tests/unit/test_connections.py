@@ -206,8 +206,9 @@ def test_a_question_to_a_person_keeps_the_turn():
 
 
 @pytest.fixture
-def calls():
-    """Makes calls that do not answer until the end of the test."""
+def calls(monkeypatch):
+    """Makes calls that do not answer until the end of the test; nothing else runs here."""
+    monkeypatch.setattr(dialing, "crowded", lambda: False)
     gate = threading.Event()
     begun: list[int] = []
 
@@ -240,6 +241,39 @@ def test_so_many_at_once_and_no_more(calls, monkeypatch):
     gate.set()
     wait_until(lambda: len(begun) == dialing.DIALERS + 40)
     wait_until(lambda: "dialer" not in names(), what="the dialer's thread has ended")
+
+
+def test_where_more_wants_to_run_than_can_the_next_waits_for_one_to_be_open(calls, monkeypatch):
+    make, begun, gate = calls
+    monkeypatch.setattr(dialing, "crowded", lambda: True)
+    monkeypatch.setattr(dialing, "REST", 60)
+    Dialer(make(2, doors=1000)).start()
+    wait_until(lambda: begun == [0])
+    assert begun == [0]
+    gate.set()
+    wait_until(lambda: begun == [0, 1])
+
+
+def test_but_not_for_ever(calls, monkeypatch):
+    make, begun, _ = calls
+    monkeypatch.setattr(dialing, "crowded", lambda: True)
+    monkeypatch.setattr(dialing, "REST", 0.01)
+    Dialer(make(5, doors=1000)).start()
+    wait_until(lambda: len(begun) == 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "crowd"),
+    [("9.1 8.2 7.3 2/345 6789", False), ("0.0 0.0 0.0 3/345 6789", True), ("", False)],
+)
+def test_what_wants_to_run_is_counted(monkeypatch, tmp_path, text, crowd):
+    (tmp_path / "loadavg").write_text(text)
+    monkeypatch.setattr(dialing, "_LOAD", tmp_path / "loadavg")
+    assert dialing.crowded(2) is crowd
+    monkeypatch.setattr(dialing, "_LOAD", tmp_path / "nowhere")
+    assert not dialing.crowded(2)
+    monkeypatch.undo()
+    assert dialing.crowded() in (True, False)
 
 
 def test_the_dead_do_not_hold_up_the_living(calls, monkeypatch):
