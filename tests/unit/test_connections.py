@@ -248,10 +248,16 @@ def test_where_more_wants_to_run_than_can_the_next_waits_for_one_to_be_open(call
     monkeypatch.setattr(dialing, "crowded", lambda: True)
     monkeypatch.setattr(dialing, "REST", 60)
     dialer = Dialer(make(3, doors=1000))
+
+    def rests() -> bool:
+        return bool(dialer._changed._waiters)
+
     dialer.start()
-    wait_until(lambda: begun == [0])
+    wait_until(rests)
+    assert begun == [0]
     gate.set()
-    wait_until(lambda: begun[:2] == [0, 1])
+    wait_until(lambda: begun == [0, 1])
+    wait_until(rests)
     dialer.stop()
     wait_until(lambda: "dialer" not in names())
 
