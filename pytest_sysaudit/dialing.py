@@ -49,13 +49,13 @@ class Call:
     patience: float
 
 
-def crowded(processors: int = 0) -> bool:
-    """Whether more wants to run at this moment than there are *processors*; 0: those we have."""
+def crowded() -> bool:
+    """Whether more wants to run at this moment than there are processors for us."""
     try:
         running = _LOAD.read_text().split()[3].partition("/")[0]
     except (OSError, IndexError):
         return False  # not Linux: it shows in our own pauses
-    return int(running) > (processors or _processors())
+    return int(running) > _processors()
 
 
 def _processors() -> int:

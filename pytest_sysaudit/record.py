@@ -105,7 +105,12 @@ class Place(NamedTuple):
     @classmethod
     def from_plain(cls, plain: Mapping[str, Plain]) -> Self:
         """Undo `to_plain`."""
-        return cls(**{**plain, "params": tuple(sorted(plain["params"].items()))})
+        return cls.of(**plain)
+
+    @classmethod
+    def of(cls, control: str, check: str, target: str, params: Mapping[str, str]) -> Self:
+        """Return the place of a check with *params*, in whatever order these are."""
+        return cls(control, check, target, tuple(sorted(params.items())) if params else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +140,7 @@ class Result:
     @property
     def place(self) -> Place:
         """Which check on which target it is of."""
-        params = tuple(sorted(self.params.items()))
-        return Place(self.control, self.check, self.target, params)
+        return Place.of(self.control, self.check, self.target, self.params)
 
     @property
     def sort_key(self) -> tuple[str, str, str, str, str]:

@@ -88,11 +88,12 @@ def _script(bundle: Bundle, id_: str, value: Mapping[str, Any]) -> str:
 def _main(value: Mapping[str, Any]) -> tuple[str, Mapping[str, Plain] | None]:
     """Return the part that says most, with its name; the first that is not empty."""
     parts: Mapping[str, Mapping[str, Plain]] = value.get("parts", {})
-    if len(parts) == 1:
-        return next(iter(parts.items()))
-    names = sorted(parts, key=lambda name: (_MAIN.index(name) if name in _MAIN else 99, name))
-    full = [name for name in names if part_size(parts[name])]
-    name = next(iter([*full, *names]), "")
+
+    def rank(name: str) -> tuple[bool, int, str]:
+        place = _MAIN.index(name) if name in _MAIN else len(_MAIN)
+        return not part_size(parts[name]), place, name
+
+    name = min(parts, key=rank, default="")
     return name, parts.get(name)
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from pytest_sysaudit.errors import CannotAssess
 from pytest_sysaudit.facts.packages import Package, dpkg_blocks, listing, parse
-from pytest_sysaudit.facts.reading import complete
 
 if TYPE_CHECKING:
     from pytest_sysaudit.facts.base import Facts
@@ -77,7 +76,6 @@ def _index(text: str) -> PackageIndex:
     blocks, mark, end = rest.rpartition("\n@end")
     if source == "dpkg" and mark and not end.strip("\n"):
         return PackageIndex(source, _Blocks(blocks))
-    complete("packages", text, "@end")
     found: dict[str, Named] = {}
     packages = parse(text)
     for package in packages:

@@ -58,7 +58,6 @@ class Check:
         """What tells it from all others."""
         place = self._place
         if place is None:
-            params = tuple(sorted(self.params.items())) if self.params else ()
-            place = Place(self.control.id, self.id, self.label, params)
+            place = Place.of(self.control.id, self.id, self.label, self.params)
             object.__setattr__(self, "_place", place)
         return place

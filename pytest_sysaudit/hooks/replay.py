@@ -73,8 +73,7 @@ class Replay(Recording):
         """The results of the recorded run as they stand there, by check and target."""
         found: dict[Place, list[Mapping[str, Plain]]] = {}
         for row in self.bundle.results:
-            params = tuple(sorted(row["params"].items()))
-            place = Place(row["control"], row["check"], row["target"], params)
+            place = Place.of(row["control"], row["check"], row["target"], row["params"])
             found.setdefault(place, []).append(row)
         return {place: tuple(rows) for place, rows in found.items()}
 

@@ -94,7 +94,7 @@ class Keeper:
             stamp = utc_text(started)  # nothing in it but a known secret may look like one
             times = text(stamp) if self._redactor.version else stamp, round(duration, 6)
         else:
-            times = self.times(Place(control, of, target, tuple(sorted(params.items()))), resource)
+            times = self.times(Place.of(control, of, target, params), resource)
         return Result(
             control=control,
             check=of,

@@ -150,7 +150,7 @@ def pytest_runtest_makereport(
     if call.excinfo is None:
         report = yield
     else:
-        with _no_traceback(item, call):
+        with _no_traceback(item):
             report = yield
     course = item.stash[_course_key]
     if call.when != "teardown":
@@ -160,7 +160,7 @@ def pytest_runtest_makereport(
     if call.excinfo is not None:
         audit = item.stash.get(audit_key, None)
         decide(check, course, report, compliance_of(item.config), audit)
-        _bury_dead(state, check, call)
+        _bury_dead(state, check, call.excinfo.value)
     _show(report, course, state, call)
     if call.when == "teardown":
         outcome = _outcome(item, check, course, compliance_of(item.config))
@@ -198,9 +198,9 @@ _UNTOLD = "not told yet"
 
 
 @contextmanager
-def _no_traceback(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def _no_traceback(item: pytest.Item) -> Iterator[None]:
     """Keep pytest from making a traceback, ten milliseconds each, that nobody will see."""
-    if call.excinfo is None or not _is_short(item.config):
+    if not _is_short(item.config):
         yield
         return
     names = ("repr_failure", "_repr_failure_py")
@@ -263,8 +263,7 @@ def _expected(
     return verdict, message
 
 
-def _bury_dead(state: State, check: Check, call: pytest.CallInfo[None]) -> None:
-    error = call.excinfo.value if call.excinfo else None
+def _bury_dead(state: State, check: Check, error: BaseException) -> None:
     if not isinstance(error, (Unreachable, ConnectionLost)):
         return
     for target in check.targets:
