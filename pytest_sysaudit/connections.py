@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_sysaudit.http.client import HttpClient
     from pytest_sysaudit.inventory.secrets import Secrets
     from pytest_sysaudit.network.sniffer import Sniffer
-    from pytest_sysaudit.transport.base import Transport
+    from pytest_sysaudit.transport.base import Command, Transport
 
 T = TypeVar("T")
 
@@ -79,6 +79,7 @@ class Connections:
         self._dead: dict[str, str] = {}
         self._told: set[tuple[str, str]] = set()
         self._dialer: Dialer | None = None
+        self._asked_first: dict[object, tuple[Command, ...]] = {}
 
     def host(self, target: Target) -> Host:
         """Return the host of a local or ssh target."""
@@ -310,8 +311,18 @@ class Connections:
 
         return Decoder()
 
-    def _new_transport(self, target: Target, plan: Plan | None) -> Transport:
+    def _first_asked(self, plan: Plan | None) -> tuple[Command, ...]:
+        """Return what a host is asked with the login; most hosts have the same plan."""
         from pytest_sysaudit.facts import TABLES
+
+        if plan is None:
+            return ()
+        key = (plan.tables, tuple(plan.keys.items()))
+        if key not in self._asked_first:
+            self._asked_first[key] = plan.commands({**TABLES, **self._facts})
+        return self._asked_first[key]
+
+    def _new_transport(self, target: Target, plan: Plan | None) -> Transport:
         from pytest_sysaudit.transport import open_transport
 
         try:
@@ -320,7 +331,7 @@ class Connections:
                 self._secrets,
                 self.targets,
                 extra=self._transports,
-                ahead=plan.commands({**TABLES, **self._facts}) if plan else (),
+                ahead=self._first_asked(plan),
             )
         except SysauditError:
             raise

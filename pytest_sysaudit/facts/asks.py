@@ -41,7 +41,11 @@ def find_reader(reader: str | Reader) -> Reader:
     """Return what ``"module"`` (its function ``read``) or ``"module:name"`` names."""
     if not isinstance(reader, str):
         return reader
-    return cast("Reader", pkgutil.resolve_name(reader if ":" in reader else f"{reader}:read"))
+    module, _, name = reader.partition(":")
+    loaded = sys.modules.get(module)
+    if loaded is None or getattr(loaded.__spec__, "_initializing", False) or "." in name:
+        return cast("Reader", pkgutil.resolve_name(reader if name else f"{module}:read"))
+    return cast("Reader", getattr(loaded, name or "read"))
 
 
 def is_keyed(reader: Reader) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import random
@@ -136,10 +137,12 @@ def _tcp(login: Login, deadline: Deadline) -> socket.socket:
 
 
 def _addresses(login: Login, deadline: Deadline) -> list[tuple[int, Any]]:
-    def ask() -> list[tuple[int, Any]]:
-        found = socket.getaddrinfo(login.host, login.port, type=socket.SOCK_STREAM)
+    def ask(flags: int = 0) -> list[tuple[int, Any]]:
+        found = socket.getaddrinfo(login.host, login.port, type=socket.SOCK_STREAM, flags=flags)
         return [(family, address) for family, _, _, _, address in found]
 
+    with contextlib.suppress(OSError, UnicodeError):
+        return ask(socket.AI_NUMERICHOST)  # an address: nobody is asked
     try:
         return within(deadline.left, ask)  # a name server that is silent has its own, long timeouts
     except TimeoutError as error:
