@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,21 +10,6 @@ if TYPE_CHECKING:
     from pytest_sysaudit.transport.base import Command
     from pytest_sysaudit.transport.shell.become import SecretStore
     from pytest_sysaudit.transport.ssh.transport import SshTransport
-
-
-def _import_when_used(name: str) -> None:
-    """Let ``import`` find the module *name*, and read it when something of it is asked for."""
-    spec = None if name in sys.modules else importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        return
-    loader = spec.loader = importlib.util.LazyLoader(spec.loader)
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-
-
-# paramiko takes a third of its import for it, and uses it for ``Match exec`` of its own reader of
-# ssh_config alone, which is not ours.
-_import_when_used("invoke")
 
 
 def open_ssh(
