@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from pytest_sysaudit.facts.keyed import KeyedTable
@@ -42,10 +43,7 @@ def find_reader(reader: str | Reader) -> Reader:
     if not isinstance(reader, str):
         return reader
     module, _, name = reader.partition(":")
-    loaded = sys.modules.get(module)
-    if loaded is None or getattr(loaded.__spec__, "_initializing", False) or "." in name:
-        return cast("Reader", pkgutil.resolve_name(reader if name else f"{module}:read"))
-    return cast("Reader", getattr(loaded, name or "read"))
+    return cast("Reader", attrgetter(name or "read")(import_module(module)))
 
 
 def is_keyed(reader: Reader) -> bool:
